@@ -1,11 +1,12 @@
-"""Everything raised on purpose: the family decides what happens, the class names it, the hint helps.
+"""Everything raised on purpose: the family decides, the class names, the hint helps.
 
     RestoreError(message, hint="")      code = "restore"
     ├── InputError       HTTP 4xx | dead-letter          someone must change the input
     ├── ExecutionError   HTTP 500 | failed, dead-letter  the restore itself went wrong
     └── TransientError   HTTP 503 | tried again          only not ready yet
 
-A message reads: thing, expected, found; one line, lower case, no secret. A `code` never changes once released.
+A message reads: thing, expected, found; one line, lower case, no secret. A `code` never changes
+once released.
 """
 
 from __future__ import annotations

@@ -1,0 +1,119 @@
+"""What can happen to a restore. All may come twice, late, in any order, or never."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from restore.core.backup import Instance, Operation, Outcome, RecoveryPoint
+from restore.core.dumps import Blob
+from restore.core.messages import Failure, TaskResult, Ticket
+from restore.core.state import Command, Do
+
+
+@dataclass(frozen=True, slots=True)
+class PointFound:
+    instance: Instance
+    point: RecoveryPoint
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerCreated:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Azure took a long operation (a validation, or the restore itself)."""
+
+    do: Do
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A command that must not be carried out twice is about to be."""
+
+    do: Do
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """A trigger was begun before and there is no job to see, yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    do: Do
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class JobFound:
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    files: tuple[Blob, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileLanded:
+    """A BlobCreated event: quick news, perhaps doubled, late or never coming."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    result: TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Nothing new was found. `seen`: when each task last gave a sign of life."""
+
+    seen: dict[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stumbled:
+    """A command could not be carried out."""
+
+    command: Command
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    pass
+
+
+Event = (
+    PointFound
+    | ContainerCreated
+    | Accepted
+    | Begun
+    | InDoubt
+    | Polled
+    | JobFound
+    | Listed
+    | FileLanded
+    | Sent
+    | Reported
+    | Watched
+    | Stumbled
+    | CancelAsked
+    | Ticked
+)

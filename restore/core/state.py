@@ -1,0 +1,150 @@
+"""Everything known about one restore: values, and their JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from restore.core.backup import Instance, Operation, RecoveryPoint
+from restore.core.dumps import Blob
+from restore.core.messages import Failure, TaskResult, Ticket
+from restore.core.plan import Plan
+from restore.core.request import RestoreRequest
+
+
+class Phase(StrEnum):
+    REQUESTED = "requested"
+    EXTRACTING = "extracting"  # Azure Backup writes the files
+    PREPARING = "preparing"  # a worker reads them and the target, and plans
+    RESTORING = "restoring"  # into staging databases
+    FINISHING = "finishing"  # publishing, or taking back what was begun
+    SUCCEEDED = "succeeded"
+    SUCCEEDED_WITH_WARNINGS = "succeeded_with_warnings"
+    PARTIAL = "partial"  # published, but something was lost, which the status lists
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset(
+    {
+        Phase.SUCCEEDED,
+        Phase.SUCCEEDED_WITH_WARNINGS,
+        Phase.PARTIAL,
+        Phase.FAILED,
+        Phase.CANCELLED,
+    }
+)
+
+
+class Do(StrEnum):
+    """What a flow can be told to do. One word, one call to one port."""
+
+    FIND_POINT = "find-point"
+    CREATE_CONTAINER = "create-container"
+    VALIDATE = "validate"
+    POLL_VALIDATION = "poll-validation"
+    TRIGGER = "trigger"
+    POLL_TRIGGER = "poll-trigger"
+    POLL_JOB = "poll-job"
+    LIST_FILES = "list-files"
+    SEND = "send"
+    WATCH = "watch"  # look for results whose report was lost, and for workers that fell silent
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing to do, not before `due`."""
+
+    do: Do
+    due: datetime
+    ticket: Ticket | None = None
+    begun: datetime | None = None  # when it was last tried, where trying twice needs care
+    failures: int = 0
+
+
+class TaskState(StrEnum):
+    WAITING = "waiting"
+    SENT = "sent"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One unit of work for a worker: prepare, roles, tablespaces, database-<n>, finish, cleanup."""
+
+    id: str
+    state: TaskState = TaskState.WAITING
+    attempt: int = 1
+    sent: datetime | None = None
+    failures: tuple[Failure, ...] = ()  # how earlier attempts ended
+    result: TaskResult | None = None
+
+    @property
+    def database(self) -> int | None:
+        """The index in `plan.databases` of the database it restores, if it restores one."""
+        kind, _, index = self.id.partition("-")
+        return int(index) if kind == "database" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    at: datetime
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Everything known about one restore. Stored as JSON, never changed in place."""
+
+    id: str  # 16 hex digits
+    request: RestoreRequest
+    container: str  # URL of the container the files are in, or will be
+    created: datetime
+    updated: datetime
+    phase: Phase = Phase.REQUESTED
+    outbox: tuple[Command, ...] = ()
+    instance: Instance | None = None
+    point: RecoveryPoint | None = None
+    operation: Operation | None = None  # the one Azure is working on
+    job: str | None = None  # ARM id
+    landed: tuple[str, ...] = ()  # names, as events told
+    files: tuple[Blob, ...] = ()  # as last listed
+    plan: Plan | None = None
+    tasks: tuple[Task, ...] = ()
+    data_as_of: str = ""
+    failure: Failure | None = None
+    cancelled: bool = False
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    history: tuple[Change, ...] = ()
+    version: Literal[1] = 1
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no more work is wanted: workers stop, and only the cleanup still runs."""
+        return self.cancelled or self.failure is not None
+
+    @property
+    def ended(self) -> bool:
+        return self.phase in FINAL
+
+    def task(self, task_id: str) -> Task | None:
+        return next((task for task in self.tasks if task.id == task_id), None)
+
+
+_RESTORE = TypeAdapter(Restore)
+
+
+def encode(restore: Restore) -> bytes:
+    """The state as JSON. What is None is left out, so that an older release can read it too."""
+    return _RESTORE.dump_json(restore, by_alias=True, exclude_none=True)
+
+
+def decode(body: bytes) -> Restore:
+    return _RESTORE.validate_json(body)

@@ -1,0 +1,206 @@
+"""What the restore needs of the world, as Protocols. Each method says whether it is safe to repeat.
+
+Adapters raise only errors of `restore.errors`: NotFoundError, ConflictError, VaultError, … and
+TransientError for what may pass by itself. `tests/contract/` holds every adapter, fake or real, to
+the sentences below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from restore.core.backup import Instance, Operation, Outcome, RecoveryPoint
+from restore.core.dumps import Blob
+from restore.core.messages import Progress, Report, TaskResult, Ticket
+from restore.core.state import Restore
+
+Clock = Callable[[], datetime]  # now, with the zone UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A restore as it was loaded; `etag` is what a save must present."""
+
+    restore: Restore
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of a list of restores."""
+
+    id: str
+    phase: str
+    created: datetime
+    updated: datetime
+    target: str
+
+
+class States(Protocol):
+    """The state of every restore: one JSON document each, changed only with its ETag."""
+
+    def create(self, restore: Restore) -> Stored:
+        """Store a new restore. Raises ConflictError, and changes nothing, if its id is taken."""
+
+    def load(self, restore_id: str) -> Stored:
+        """The newest state. Raises NotFoundError if there is none."""
+
+    def save(self, restore: Restore, etag: str) -> Stored:
+        """Replace the state that had `etag`. Raises ConflictError if it has another by now."""
+
+    def summaries(self) -> Iterator[Summary]:
+        """All restores, newest first, without loading each."""
+
+
+class Records(Protocol):
+    """What workers leave beside the state: results, which are final, and progress, mere news."""
+
+    def put_result(self, restore_id: str, result: TaskResult) -> TaskResult:
+        """Store `result` for its task and attempt unless one is there; returns the one stored.
+
+        Safe to repeat: the first one counts, so two workers on one attempt agree on its end.
+        """
+
+    def result(self, restore_id: str, task: str, attempt: int) -> TaskResult | None:
+        """The result of that attempt, or None while there is none."""
+
+    def put_progress(self, restore_id: str, progress: Progress) -> None:
+        """Replace the task's progress. Losing one is harmless."""
+
+    def progress(self, restore_id: str) -> Mapping[str, Progress]:
+        """The newest progress of each task that has any, by task id."""
+
+
+class Landing(Protocol):
+    """The storage account where Azure Backup puts files. Containers are named by URL."""
+
+    def url(self, container: str) -> str:
+        """The URL of a container of this account, whether it exists or not."""
+
+    def owns(self, url: str) -> bool:
+        """Whether `url` is a container of this account, and of nobody else's."""
+
+    def create(self, url: str) -> None:
+        """Create the container. Safe to repeat."""
+
+    def blobs(self, url: str) -> tuple[Blob, ...]:
+        """Every blob in the container, by name. Raises NotFoundError without the container."""
+
+    def read(self, url: str, blob: Blob, offset: int, size_bytes: int) -> bytes:
+        """That range, shorter only at the blob's end.
+
+        Raises ConflictError if the blob is no longer the one with `blob.etag`.
+        """
+
+    def stream(self, url: str, blob: Blob) -> Iterator[bytes]:
+        """The whole blob in order, in bounded memory; carries on after a broken connection.
+
+        Raises as `read` does.
+        """
+
+
+class Vault(Protocol):
+    """Azure Backup, by ARM ids. Nothing here waits for a long operation."""
+
+    def instances(self, vault: str) -> tuple[Instance, ...]:
+        """Every flexible server protected in `vault`."""
+
+    def points(self, instance: Instance, region: str | None = None) -> tuple[RecoveryPoint, ...]:
+        """Its recovery points; those replicated to `region` if one is named."""
+
+    def begin_validation(self, instance: Instance, point: str, landing: Destination) -> Operation:
+        """Ask whether the restore would work. Safe to repeat."""
+
+    def begin_restore(self, instance: Instance, point: str, landing: Destination) -> Operation:
+        """Start the restore as files. NOT safe to repeat: see `find_restore`."""
+
+    def poll(self, operation: Operation) -> Outcome:
+        """How an operation stands; for a restore, success carries the id of its job."""
+
+    def find_restore(self, instance: Instance, landing: Destination) -> str | None:
+        """The ARM id of the restore job that writes to `landing`, or None (yet)."""
+
+    def job(self, job: str, landing: Destination) -> Outcome:
+        """How a job stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where files go: the container, and the paired region to restore in (None: the vault's)."""
+
+    url: str
+    region: str | None = None
+
+
+class Bus(Protocol):
+    """The two queues. A message id that was sent before, within ten minutes, is dropped."""
+
+    def send_ticket(self, ticket: Ticket, not_before: datetime | None = None) -> None:
+        """Queue a task, visible from `not_before` on. Safe to repeat."""
+
+    def send_report(self, report: Report) -> None:
+        """Queue the news of a result. Safe to repeat."""
+
+
+class Hold(Protocol):
+    """A ticket in hand. The lock on its message is renewed until it is settled."""
+
+    @property
+    def ticket(self) -> Ticket: ...
+
+    def complete(self) -> None:
+        """Take the message off the queue. A lost lock is no error: the copy finds the work done."""
+
+    def give_back(self) -> None:
+        """Let another worker have it at once."""
+
+
+class Inbox(Protocol):
+    """The worker's end of the task queue."""
+
+    def take(self, wait_seconds: float) -> AbstractContextManager[Hold | None]:
+        """The next ticket within the wait, or None.
+
+        A message that is no ticket is dead-lettered with its reason and never returned. Leaving
+        the context unsettled lets the lock expire.
+        """
+
+
+class Secrets(Protocol):
+    def get(self, name: str) -> str:
+        """The secret's newest value. Raises NotFoundError. Never logged, never kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to reach a server. `password` may be a Microsoft Entra token; never printed."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+
+    def __repr__(self) -> str:
+        return f"Login({self.user}@{self.host}:{self.port}/{self.database})"
+
+
+__all__ = [
+    "Bus",
+    "Clock",
+    "Destination",
+    "Hold",
+    "Inbox",
+    "Landing",
+    "Login",
+    "Records",
+    "Secrets",
+    "States",
+    "Stored",
+    "Summary",
+    "Vault",
+]

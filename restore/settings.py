@@ -1,0 +1,120 @@
+"""Environment -> one frozen dataclass. Read once, at start; a wrong value stops the start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from restore.errors import InputError
+
+
+class SettingsError(InputError):
+    """The environment lacks a setting, or has one that cannot be used."""
+
+    code = "settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach an Azure service: a connection string (local), or an endpoint and an identity.
+
+    Source: the names Azure Functions uses, `<NAME>` or `<NAME>__<property>`.
+    """
+
+    string: str = ""
+    endpoint: str = ""  # blob service URI, or the Service Bus namespace's host name
+    client_id: str = ""  # of a user-assigned identity; "" for the default credential
+
+    def __repr__(self) -> str:
+        return f"Connection({self.endpoint or 'by connection string'})"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What both deployables are told by their environment."""
+
+    bus: Connection  # ServiceBusConnection
+    landing: Connection  # LandingStorage: where Azure Backup puts files
+    state: Connection  # StateStorage; the landing account if not set
+    landing_account_id: str  # ARM id, for vaults in another subscription; "" if not needed
+    vaults: tuple[str, ...]  # ARM ids: the only vaults ever asked
+    targets: tuple[str, ...]  # host:port: the only servers ever written to
+    arm_endpoint: str
+    key_vault_url: str
+    secrets_folder: str  # instead of Key Vault: one file per secret, as mounted by Kubernetes
+    client_id: str
+    poll_seconds: float
+    settle_seconds: float
+    retry_seconds: float
+    max_attempts: int
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`. Raises SettingsError naming every missing or wrong one."""
+    reader = _Reader(environment)
+    client_id = reader.text("AZURE_CLIENT_ID")
+    landing = reader.connection("LandingStorage", "blobServiceUri", client_id)
+    settings = Settings(
+        bus=reader.connection("ServiceBusConnection", "fullyQualifiedNamespace", client_id),
+        landing=landing,
+        state=reader.connection("StateStorage", "blobServiceUri", client_id, default=landing),
+        landing_account_id=reader.text("RESTORE_LANDING_ACCOUNT_ID"),
+        vaults=reader.words("RESTORE_VAULTS"),
+        targets=tuple(map(_address, reader.words("RESTORE_TARGETS"))),
+        arm_endpoint=reader.text("RESTORE_ARM_ENDPOINT", "https://management.azure.com"),
+        key_vault_url=reader.text("RESTORE_KEY_VAULT_URL"),
+        secrets_folder=reader.text("RESTORE_SECRETS_FOLDER"),
+        client_id=client_id,
+        poll_seconds=reader.number("RESTORE_POLL_SECONDS", 30),
+        settle_seconds=reader.number("RESTORE_SETTLE_SECONDS", 10),
+        retry_seconds=reader.number("RESTORE_RETRY_SECONDS", 15),
+        max_attempts=int(reader.number("RESTORE_MAX_ATTEMPTS", 3)),
+    )
+    reader.check()
+    return settings
+
+
+def _address(text: str) -> str:
+    """`host:port` in lower case; 5432 where no port is given."""
+    host, _, port = text.lower().partition(":")
+    return f"{host}:{port or 5432}"
+
+
+class _Reader:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._problems: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._environment.get(name, "").strip() or default
+
+    def words(self, name: str) -> tuple[str, ...]:
+        words = tuple(word for word in self.text(name).replace(",", " ").split() if word)
+        if not words:
+            self._problems.append(f"{name}: expected one or more, found none")
+        return words
+
+    def number(self, name: str, default: float) -> float:
+        text = self.text(name, str(default))
+        try:
+            number = float(text)
+        except ValueError:
+            number = -1
+        if not 0 < number < 86_400 * 30:
+            self._problems.append(f"{name}: expected a positive number, found {text!r}")
+        return number
+
+    def connection(
+        self, name: str, property_name: str, client_id: str, default: Connection | None = None
+    ) -> Connection:
+        string = self.text(name)
+        endpoint = self.text(f"{name}__{property_name}")
+        if not string and not endpoint and default is None:
+            self._problems.append(f"{name}: expected {name}__{property_name}, found nothing")
+        if not string and not endpoint and default is not None:
+            return default
+        return Connection(string, endpoint, self.text(f"{name}__clientId", client_id))
+
+    def check(self) -> None:
+        if self._problems:
+            raise SettingsError("; ".join(self._problems), "see docs/operations.md, settings")
