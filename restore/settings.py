@@ -59,7 +59,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         landing=landing,
         state=reader.connection("StateStorage", "blobServiceUri", client_id, default=landing),
         landing_account_id=reader.text("RESTORE_LANDING_ACCOUNT_ID"),
-        vaults=reader.words("RESTORE_VAULTS"),
+        vaults=reader.words("RESTORE_VAULTS", required=False),
         targets=tuple(map(_address, reader.words("RESTORE_TARGETS"))),
         arm_endpoint=reader.text("RESTORE_ARM_ENDPOINT", "https://management.azure.com"),
         key_vault_url=reader.text("RESTORE_KEY_VAULT_URL"),
@@ -88,9 +88,9 @@ class _Reader:
     def text(self, name: str, default: str = "") -> str:
         return self._environment.get(name, "").strip() or default
 
-    def words(self, name: str) -> tuple[str, ...]:
+    def words(self, name: str, required: bool = True) -> tuple[str, ...]:
         words = tuple(word for word in self.text(name).replace(",", " ").split() if word)
-        if not words:
+        if required and not words:
             self._problems.append(f"{name}: expected one or more, found none")
         return words
 

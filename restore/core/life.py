@@ -125,7 +125,7 @@ class _Life:
                 return self.reported(result)
             case Watched(seen) if self.pending(Do.WATCH):
                 return self.watched(seen)
-            case Stumbled(command, failure) if command in restore.outbox:
+            case Stumbled(command, failure) if self.outstanding(command):
                 return self.stumbled(command, failure)
             case CancelAsked():
                 return self.cancel()
@@ -137,6 +137,9 @@ class _Life:
 
     def pending(self, do: Do) -> bool:
         return any(command.do is do for command in self.restore.outbox)
+
+    def outstanding(self, command: Command) -> bool:
+        return any(_same(command, other) for other in self.restore.outbox)
 
     def later(self, wait: str) -> datetime:
         seconds: float = getattr(self.policy, f"{wait}_seconds")
@@ -210,11 +213,11 @@ class _Life:
         tickets = [
             Ticket(restore.id, task.id, task.attempt) for task in restore.tasks if task.id in ids
         ]
-        sends = tuple(Command(Do.SEND, at or self.now, ticket) for ticket in tickets)
+        sends = tuple(Command(Do.SEND, self.now, ticket, at) for ticket in tickets)
         others = tuple(command for command in restore.outbox if command.do is not Do.WATCH)
         watch = Command(Do.WATCH, self.later("watch"))
         sent = replace(restore, outbox=(*others, *sends, watch))
-        return _set(sent, ids, state=TaskState.SENT, sent=self.now)
+        return _set(sent, ids, state=TaskState.SENT, sent=at or self.now)
 
     def sent(self, ticket: Ticket) -> Restore:
         outbox = tuple(command for command in self.restore.outbox if command.ticket != ticket)
@@ -321,8 +324,11 @@ class _Life:
         if not failure.transient or failures >= self.policy.max_command_failures:
             return self.stop(self.restore, replace(failure, transient=False))
         wait = min(300.0, self.policy.retry_seconds * 2**command.failures)
-        again = replace(command, failures=failures, due=self.now + timedelta(seconds=wait))
-        outbox = tuple(again if c == command else c for c in self.restore.outbox)
+        due = self.now + timedelta(seconds=wait)
+        outbox = tuple(
+            replace(other, failures=failures, due=due) if _same(command, other) else other
+            for other in self.restore.outbox
+        )
         return replace(self.restore, outbox=outbox)
 
     def cancel(self) -> Restore:
@@ -360,6 +366,11 @@ class _Life:
 
     def end(self, restore: Restore) -> Restore:
         return replace(restore, phase=_final_phase(restore), outbox=(), operation=None)
+
+
+def _same(one: Command, other: Command) -> bool:
+    """Whether both are the same thing to do, however often it was tried."""
+    return one.do is other.do and one.ticket == other.ticket
 
 
 def _final_phase(restore: Restore) -> Phase:

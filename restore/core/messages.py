@@ -72,11 +72,11 @@ def failure(error: RestoreError) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class TableCount:
-    """Rows of one table: what the dump holds (None: cannot be counted there) and what was found."""
+    """Rows of one table: what was found, and what the dump holds (None: not countable there)."""
 
     table: str  # schema-qualified, quoted where needed
-    expected: int | None
     found: int
+    expected: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class DatabaseResult:
 
     name: str
     tables: int
-    rows_expected: int | None
     rows_found: int
+    rows_expected: int | None = None
     different: tuple[TableCount, ...] = ()
     lost: tuple[str, ...] = ()  # objects pg_restore could not create, with its message
     size_bytes: int = 0

@@ -39,9 +39,9 @@ class DatabaseStep:
     blob: Blob
     engine: Engine
     client: int  # major of the tools to use
-    owner: str | None
-    locale: Locale
-    keep_owners: bool
+    owner: str | None = None
+    locale: Locale = Locale()
+    keep_owners: bool = True
     tables: int | None = None
 
 
@@ -50,16 +50,16 @@ class Plan:
     """What this restore will do. With `refusals` it will do nothing."""
 
     databases: tuple[DatabaseStep, ...]  # largest first: it ends last
-    roles: Blob | None
-    tablespaces: Blob | None
-    schema: Blob | None
-    borrow: tuple[str, ...]  # roles the login is made a member of while it works
-    data_as_of: Blob | None
-    target_version: str
-    client: int  # major of the psql for the scripts
-    refusals: tuple[Finding, ...]
-    warnings: tuple[Finding, ...]
-    notes: tuple[Finding, ...]
+    roles: Blob | None = None
+    tablespaces: Blob | None = None
+    schema: Blob | None = None
+    borrow: tuple[str, ...] = ()  # roles the login is made a member of while it works
+    data_as_of: Blob | None = None
+    target_version: str = ""
+    client: int = 0  # major of the psql for the scripts
+    refusals: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
     hash: str = ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,10 @@ class RequestError(InputError):
     def __init__(self, *problems: Problem, hint: str = "") -> None:
         super().__init__("; ".join(map(str, problems)), hint)
         self.problems = problems
+
+
+class TooLargeError(RequestError):
+    code = "too-large"
 
 
 def _wrong(expected: str, found: str) -> PydanticCustomError:
@@ -184,6 +189,8 @@ class PointChoice:
             return {}
         if isinstance(value, dict) and {"id", "before"} <= value.keys():
             raise _wrong('one of "id" and "before"', "both")
+        if isinstance(value, dict) and None in value.values():  # a template's empty variable
+            raise _wrong('a value for "id" or "before"', "null")
         return value
 
 
@@ -271,6 +278,7 @@ class RestoreRequest:
 
 
 _REQUEST = TypeAdapter(RestoreRequest)
+_SOURCE = TypeAdapter(Source)
 
 
 def parse(body: bytes) -> RestoreRequest:
@@ -279,11 +287,24 @@ def parse(body: bytes) -> RestoreRequest:
     Raises RequestError with every problem found.
     """
     if len(body) > BODY_LIMIT_BYTES:
-        raise RequestError(
+        raise TooLargeError(
             Problem("", f"at most {BODY_LIMIT_BYTES} bytes of JSON", f"{len(body)} bytes")
         )
     try:
         return _REQUEST.validate_json(body)
+    except ValidationError as exc:
+        raise RequestError(*map(_problem, exc.errors(include_url=False))) from exc
+
+
+def query(parameters: Mapping[str, str]) -> Source:
+    """The source that `?server=` or `?instance=`, with `vault` and `region`, name in a query.
+
+    Raises RequestError.
+    """
+    names = ("vault", "server", "instance", "region")
+    try:
+        named = {name: parameters[name] for name in names if name in parameters}
+        return _SOURCE.validate_json(json.dumps(named))
     except ValidationError as exc:
         raise RequestError(*map(_problem, exc.errors(include_url=False))) from exc
 

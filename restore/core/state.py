@@ -62,6 +62,7 @@ class Command:
     do: Do
     due: datetime
     ticket: Ticket | None = None
+    not_before: datetime | None = None  # when the ticket may be taken
     begun: datetime | None = None  # when it was last tried, where trying twice needs care
     failures: int = 0
 

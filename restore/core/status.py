@@ -1,0 +1,114 @@
+"""A restore as a caller sees it: the JSON of GET /api/restores/{id}."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from restore.core.messages import Progress, Result
+from restore.core.plan import DatabaseStep
+from restore.core.state import Do, Phase, Restore, Task, TaskState
+
+
+def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) -> dict[str, Any]:
+    """Where the restore is, what each database is at, and what a person should know."""
+    point = restore.point
+    body: dict[str, Any] = {
+        "id": restore.id,
+        "status": restore.phase,
+        "ended": restore.ended,
+        "doing": _doing(restore),
+        "created": restore.created,
+        "updated": restore.updated,
+        "seconds": round(
+            ((restore.updated if restore.ended else now) - restore.created).total_seconds(), 1
+        ),
+        "target": {"host": restore.request.target.host, "port": restore.request.target.port},
+        "container": restore.container,
+        "filesLanded": len(restore.files) or len(restore.landed),
+        "databases": _databases(restore, progress),
+        "warnings": restore.warnings,
+        "notes": restore.notes,
+        "history": [{"at": change.at, "status": change.phase} for change in restore.history],
+    }
+    if point is not None:
+        body["recoveryPoint"] = {"id": point.id, "time": point.time}
+    if restore.data_as_of:
+        body["dataAsOf"] = restore.data_as_of
+    if restore.job is not None:
+        body["vaultJob"] = restore.job
+    if restore.failure is not None:
+        failure = restore.failure
+        body["error"] = {"code": failure.code, "message": failure.message, "hint": failure.hint}
+    return body
+
+
+_WORDS = {
+    Do.FIND_POINT: "looking for the recovery point",
+    Do.CREATE_CONTAINER: "creating the container",
+    Do.VALIDATE: "asking Azure Backup whether the restore would work",
+    Do.POLL_VALIDATION: "waiting for Azure Backup's validation",
+    Do.TRIGGER: "starting the vault's job",
+    Do.POLL_TRIGGER: "waiting for the vault's job to start",
+    Do.POLL_JOB: "waiting for the vault's job to write the files",
+    Do.LIST_FILES: "waiting until the container is quiet",
+}
+
+
+def _doing(restore: Restore) -> str:
+    """One line for a person: what is being waited for now."""
+    if restore.ended:
+        return ""
+    running = [task.id for task in restore.tasks if task.state is TaskState.SENT]
+    if running:
+        return f"worker: {', '.join(running[:5])}{' …' if len(running) > 5 else ''}"
+    return next((_WORDS[c.do] for c in restore.outbox if c.do in _WORDS), "handing over")
+
+
+def _databases(restore: Restore, progress: Mapping[str, Progress]) -> list[dict[str, Any]]:
+    if restore.plan is None:
+        return []
+    return [
+        _database(step, restore.task(f"database-{index}"), progress, restore.phase)
+        for index, step in enumerate(restore.plan.databases)
+    ]
+
+
+def _database(
+    step: DatabaseStep, task: Task | None, progress: Mapping[str, Progress], phase: Phase
+) -> dict[str, Any]:
+    state = task.state if task else TaskState.WAITING
+    news = progress.get(task.id) if task else None
+    body: dict[str, Any] = {
+        "name": step.name,
+        "target": step.target,
+        "state": state,
+        "phase": _phase(state, news, phase),
+        "bytes": {"done": 0, "total": step.blob.size_bytes},
+    }
+    if task and task.failures:
+        body["failures"] = [{"code": f.code, "message": f.message} for f in task.failures]
+    if news is not None:
+        body["bytes"] = {"done": news.bytes_done, "total": news.bytes_total}
+        body["bytesPerSecond"] = round(news.rate_bytes_per_second)
+        left = news.bytes_total - news.bytes_done
+        if state is TaskState.SENT and news.rate_bytes_per_second > 0:
+            body["etaSeconds"] = round(left / news.rate_bytes_per_second)
+    result = task.result.database if task and task.result else None
+    if result is not None and task and task.result and task.result.result is Result.DONE:
+        body["bytes"] = {"done": step.blob.size_bytes, "total": step.blob.size_bytes}
+        body["tables"] = result.tables
+        body["rows"] = {"expected": result.rows_expected, "found": result.rows_found}
+        body["seconds"] = round(result.seconds, 1)
+        body["lost"] = result.lost
+    return body
+
+
+def _phase(state: TaskState, news: Progress | None, phase: Phase) -> str:
+    if state is TaskState.SENT:
+        return news.phase if news else "queued"
+    if state is TaskState.DONE:
+        published = phase in (Phase.SUCCEEDED, Phase.SUCCEEDED_WITH_WARNINGS, Phase.PARTIAL)
+        return "published" if published else "proven"
+    return state.value

@@ -1,0 +1,445 @@
+"""The life of a restore as tables of events: no clock, no ports, no mocks."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from restore.core import life
+from restore.core.backup import Instance, Operation, OperationState, Outcome, RecoveryPoint
+from restore.core.dumps import Blob
+from restore.core.events import (
+    Accepted,
+    Begun,
+    CancelAsked,
+    ContainerCreated,
+    FileLanded,
+    InDoubt,
+    JobFound,
+    Listed,
+    PointFound,
+    Polled,
+    Reported,
+    Sent,
+    Stumbled,
+    Ticked,
+    Watched,
+)
+from restore.core.facts import Finding
+from restore.core.life import Policy
+from restore.core.messages import DatabaseResult, Failure, Result, TaskResult
+from restore.core.plan import DatabaseStep, Engine, Plan
+from restore.core.request import parse
+from restore.core.state import FINAL, Do, Phase, TaskState, decode, encode
+
+NOW = datetime(2026, 11, 20, 3, 0, tzinfo=UTC)
+POLICY = Policy()
+SERVER = (
+    b"/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg"
+    b"/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg1"
+)
+REQUEST = parse(
+    b'{"source":{"server":"' + SERVER + b'"},"target":{"host":"pg2.example.com","user":"admin"}}'
+)
+ADOPT = parse(
+    b'{"source":{"container":"https://a.blob.core.windows.net/files"},'
+    b'"target":{"host":"pg2.example.com","user":"admin"}}'
+)
+POINT = PointFound(
+    Instance("/vault", "pg1-0c0ffee0", "/server", "westeurope", "ProtectionConfigured"),
+    RecoveryPoint("rp1", NOW, "Completed"),
+)
+OPERATION = Operation("https://management.azure.com/status?t=1", "https://management.azure.com/r")
+DONE = Outcome(OperationState.SUCCEEDED)
+RUNNING = Outcome(OperationState.RUNNING)
+BLOBS = (Blob("g_database_crm.sql", 10, "e1"), Blob("g_roles.sql", 5, "e2"))
+LOST = Failure("transient", "connection: expected an answer, found none", transient=True)
+BROKEN = Failure("tool", "pg_restore: expected exit 0, found 1")
+
+
+def step(name):
+    blob = Blob(f"g_database_{name}.sql", 10, "e")
+    return DatabaseStep(name, name, f"{name}__s", "", blob, Engine.PG_RESTORE, 18)
+
+
+def plan(*names, **changes):
+    whole = Plan(
+        tuple(map(step, names)), BLOBS[1], None, None, (), None, "18.4", 18, (), (), (), "hash"
+    )
+    return replace(whole, **changes)
+
+
+class Story:
+    """A restore, and the clock it lives by. Every state on the way survives its JSON."""
+
+    def __init__(self, request=REQUEST):
+        self.now = NOW
+        self.restore = life.begin("0123456789abcdef", request, "https://a/restore-1", NOW)
+
+    def on(self, *events, after=0.0):
+        self.now += timedelta(seconds=after)
+        for event in events:
+            self.restore = life.decide(self.restore, event, self.now, POLICY)
+            assert decode(encode(self.restore)) == self.restore
+            assert self.restore.ended or self.restore.outbox, "a restore without a next step"
+        return self
+
+    def done(self, task, **parts):
+        attempt = self.restore.task(task).attempt
+        return self.on(Reported(TaskResult(task, attempt, Result.DONE, **parts)))
+
+    def failed(self, task, failure):
+        attempt = self.restore.task(task).attempt
+        return self.on(Reported(TaskResult(task, attempt, Result.FAILED, failure)))
+
+    @property
+    def todo(self):
+        return [command.do for command in self.restore.outbox]
+
+    @property
+    def tickets(self):
+        return [c.ticket.task for c in self.restore.outbox if c.do is Do.SEND]
+
+    def state_of(self, task):
+        return self.restore.task(task).state
+
+
+def extracted():
+    return Story().on(
+        POINT,
+        ContainerCreated(),
+        Accepted(Do.VALIDATE, OPERATION),
+        Polled(Do.POLL_VALIDATION, DONE),
+        Begun(Do.TRIGGER),
+        Accepted(Do.TRIGGER, OPERATION),
+        Polled(Do.POLL_TRIGGER, Outcome(OperationState.SUCCEEDED, job="/jobs/1")),
+        Polled(Do.POLL_JOB, DONE),
+    )
+
+
+def prepared(*names, **changes):
+    story = extracted().on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
+    return story.done("prepare", plan=plan(*(names or ("crm", "shop")), **changes))
+
+
+def database(name, **changes):
+    return DatabaseResult(name, 3, 10, 10, **changes)
+
+
+def proven():
+    story = prepared().done("roles")
+    story.done("database-0", database=database("crm"))
+    return story.done("database-1", database=database("shop"))
+
+
+def test_the_vault_is_asked_step_by_step():
+    story = Story()
+    for event, next_step in (
+        (POINT, Do.CREATE_CONTAINER),
+        (ContainerCreated(), Do.VALIDATE),
+        (Accepted(Do.VALIDATE, OPERATION), Do.POLL_VALIDATION),
+        (Polled(Do.POLL_VALIDATION, RUNNING), Do.POLL_VALIDATION),
+        (Polled(Do.POLL_VALIDATION, DONE), Do.TRIGGER),
+        (Accepted(Do.TRIGGER, OPERATION), Do.POLL_TRIGGER),
+        (Polled(Do.POLL_TRIGGER, DONE), Do.POLL_TRIGGER),
+        (Polled(Do.POLL_TRIGGER, replace(DONE, job="/jobs/1")), Do.POLL_JOB),
+        (Polled(Do.POLL_JOB, RUNNING), Do.POLL_JOB),
+        (Polled(Do.POLL_JOB, DONE), Do.LIST_FILES),
+    ):
+        assert story.on(event).todo == [next_step]
+    assert story.restore.phase is Phase.EXTRACTING
+    assert story.restore.job == "/jobs/1"
+
+
+def test_a_running_operation_is_asked_again_later():
+    story = Story().on(POINT, ContainerCreated(), Accepted(Do.VALIDATE, OPERATION))
+    assert life.due(story.restore, story.now).do is Do.POLL_VALIDATION
+    story.on(Polled(Do.POLL_VALIDATION, RUNNING))
+    assert life.due(story.restore, story.now) is None
+    later = story.now + timedelta(seconds=POLICY.poll_seconds)
+    assert life.due(story.restore, later).do is Do.POLL_VALIDATION
+
+
+def test_a_trigger_in_doubt_waits_until_its_job_shows():
+    story = Story().on(POINT, ContainerCreated(), Accepted(Do.VALIDATE, OPERATION))
+    story.on(Polled(Do.POLL_VALIDATION, DONE), Begun(Do.TRIGGER))
+    assert story.restore.outbox[0].begun == story.now
+    story.on(InDoubt(), after=5)
+    assert life.due(story.restore, story.now) is None
+    assert story.on(JobFound("/jobs/7"), after=30).todo == [Do.POLL_JOB]
+    assert story.restore.job == "/jobs/7"
+
+
+def test_the_files_are_complete_when_two_listings_are_equal():
+    story = extracted().on(Listed(BLOBS[:1]))
+    assert story.todo == [Do.LIST_FILES]
+    assert story.on(Listed(BLOBS), after=10).todo == [Do.LIST_FILES]
+    assert story.on(Listed(BLOBS), after=10).tickets == ["prepare"]
+    assert story.restore.phase is Phase.PREPARING
+
+
+def test_a_file_that_an_event_told_of_must_be_in_the_listing():
+    story = extracted().on(FileLanded("g_database_shop.sql"), Listed(BLOBS))
+    assert story.on(Listed(BLOBS), after=10).todo == [Do.LIST_FILES]
+    more = (*BLOBS, Blob("g_database_shop.sql", 1, "e3"))
+    story.on(Listed(more), after=10).on(Listed(more), after=10)
+    assert story.restore.phase is Phase.PREPARING
+
+
+def test_a_file_that_lands_hurries_the_next_look_at_the_job():
+    story = Story().on(POINT, ContainerCreated(), JobFound("ignored: nothing was triggered"))
+    assert story.restore.job is None
+    story = Story().on(POINT, ContainerCreated(), Accepted(Do.VALIDATE, OPERATION))
+    story.on(Polled(Do.POLL_VALIDATION, DONE), JobFound("/j"), Polled(Do.POLL_JOB, RUNNING))
+    assert life.due(story.on(FileLanded("a"), after=1).restore, story.now) is None
+    assert life.due(story.on(FileLanded("b"), after=4).restore, story.now).do is Do.POLL_JOB
+
+
+def test_a_file_that_lands_after_the_listing_is_told_not_restored():
+    story = prepared().on(FileLanded("g_roles.sql"), FileLanded("g_database_late.sql"))
+    assert [w for w in story.restore.warnings if "landed after" in w] == [
+        "file 'g_database_late.sql' landed after the container had been quiet: it is not restored"
+    ]
+
+
+def test_adopted_files_skip_the_vault():
+    story = Story(ADOPT)
+    assert story.todo == [Do.LIST_FILES]
+    story.on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
+    assert story.tickets == ["prepare"]
+
+
+def test_an_empty_container_fails():
+    story = Story(ADOPT).on(Listed(())).on(Listed(()), after=10)
+    assert story.restore.phase is Phase.FAILED
+    assert story.restore.failure.code == "no-files"
+
+
+def test_roles_come_first_then_all_databases_then_finish():
+    story = prepared()
+    assert story.tickets == ["roles"]
+    story.done("roles")
+    assert story.tickets == ["database-0", "database-1"]
+    story.done("database-1", database=database("shop"))
+    assert story.restore.phase is Phase.RESTORING
+    story.done("database-0", database=database("crm"))
+    assert story.tickets == ["finish"]
+    assert story.restore.phase is Phase.FINISHING
+    story.done("finish")
+    assert story.restore.phase is Phase.SUCCEEDED
+    assert story.restore.outbox == ()
+    assert [change.phase for change in story.restore.history] == [
+        Phase.REQUESTED,
+        Phase.EXTRACTING,
+        Phase.PREPARING,
+        Phase.RESTORING,
+        Phase.FINISHING,
+        Phase.SUCCEEDED,
+    ]
+
+
+def test_tablespaces_come_between_roles_and_databases():
+    story = prepared("crm", tablespaces=BLOBS[0]).done("roles")
+    assert story.tickets == ["tablespaces"]
+    assert story.done("tablespaces").tickets == ["database-0"]
+
+
+def test_borrowing_needs_the_roles_task_even_without_a_script():
+    assert prepared("crm", roles=None, borrow=("owner",)).tickets[-1] == "roles"
+    assert prepared("crm", roles=None).tickets[-1] == "database-0"
+
+
+def test_a_refusal_ends_the_restore_before_anything_is_touched():
+    finding = Finding("database-exists", "target database 'crm'", "expected none, found one", "…")
+    story = prepared("crm", refusals=(finding,))
+    assert story.restore.phase is Phase.FAILED
+    assert story.restore.failure.code == "database-exists"
+    assert story.restore.failure.hint == "…"
+
+
+@pytest.mark.parametrize(
+    ("parts", "phase"),
+    [
+        ({}, Phase.SUCCEEDED),
+        ({"warnings": ("careful",)}, Phase.SUCCEEDED_WITH_WARNINGS),
+        ({"notes": ("by the way",)}, Phase.SUCCEEDED),
+    ],
+)
+def test_the_end_says_whether_there_was_anything_to_say(parts, phase):
+    assert proven().done("finish", **parts).restore.phase is phase
+
+
+def test_a_lost_object_is_never_a_success():
+    story = prepared("crm").done("roles")
+    story.done("database-0", database=database("crm", lost=("EVENT TRIGGER et: denied",)))
+    assert story.done("finish").restore.phase is Phase.PARTIAL
+
+
+def test_a_transient_failure_is_tried_again_later_and_only_so_often():
+    story = prepared("crm").failed("roles", LOST)
+    assert story.restore.task("roles").attempt == 2
+    ticket = next(c for c in story.restore.outbox if c.do is Do.SEND and c.ticket.attempt == 2)
+    assert ticket.not_before == story.now + timedelta(seconds=POLICY.retry_seconds)
+    story.failed("roles", LOST).failed("roles", LOST)
+    assert story.state_of("roles") is TaskState.FAILED
+    assert len(story.restore.task("roles").failures) == 3
+    assert story.tickets == ["cleanup"]
+
+
+def test_a_failure_stops_the_others_and_takes_back_what_was_begun():
+    story = prepared().done("roles").failed("database-0", BROKEN)
+    assert story.restore.stopping
+    assert story.restore.failure.message == "database 'crm': " + BROKEN.message
+    assert "cleanup" not in [task.id for task in story.restore.tasks], "a worker is still at it"
+    story.on(Reported(TaskResult("database-1", 1, Result.CANCELLED)))
+    assert story.tickets == ["cleanup"]
+    assert story.state_of("finish") is TaskState.CANCELLED
+    story.done("cleanup")
+    assert story.restore.phase is Phase.FAILED
+
+
+def test_a_cleanup_that_fails_is_told():
+    story = prepared("crm").failed("roles", BROKEN).failed("cleanup", BROKEN)
+    assert story.restore.phase is Phase.FAILED
+    assert story.restore.warnings[-1].startswith("something may be left on the target")
+
+
+def test_a_prepare_that_fails_leaves_nothing_to_take_back():
+    story = extracted().on(Listed(BLOBS)).on(Listed(BLOBS), after=10).failed("prepare", BROKEN)
+    assert story.restore.phase is Phase.FAILED
+
+
+def test_cancelling_before_workers_ends_at_once_and_twice_is_harmless():
+    story = extracted().on(CancelAsked())
+    assert story.restore.phase is Phase.CANCELLED
+    assert story.on(CancelAsked()).restore.phase is Phase.CANCELLED
+
+
+def test_cancelling_while_workers_work_waits_for_them_then_cleans_up():
+    story = prepared().done("roles").on(CancelAsked(), CancelAsked())
+    assert story.restore.phase is Phase.FINISHING
+    story.on(Reported(TaskResult("database-0", 1, Result.CANCELLED)))
+    story.done("database-1", database=database("shop"))
+    assert story.tickets == ["cleanup"]
+    assert story.done("cleanup").restore.phase is Phase.CANCELLED
+
+
+def test_publishing_is_seen_through():
+    story = proven().on(CancelAsked())
+    assert not story.restore.stopping
+    assert story.done("finish").restore.phase is Phase.SUCCEEDED
+
+
+def test_a_vault_job_that_fails_says_why():
+    story = extracted()
+    outcome = Outcome(OperationState.FAILED, message="job: expected Completed, found Failed")
+    story = Story().on(
+        POINT,
+        ContainerCreated(),
+        Accepted(Do.VALIDATE, OPERATION),
+        Polled(Do.POLL_VALIDATION, DONE),
+        JobFound("/j"),
+        Polled(Do.POLL_JOB, outcome),
+    )
+    assert story.restore.phase is Phase.FAILED
+    assert story.restore.failure.code == "vault-job-failed"
+    assert story.restore.failure.message == outcome.message
+
+
+def test_a_refused_validation_ends_it():
+    outcome = Outcome(OperationState.FAILED, message="no permission", hint="grant it")
+    story = Story().on(POINT, ContainerCreated(), Accepted(Do.VALIDATE, OPERATION))
+    story.on(Polled(Do.POLL_VALIDATION, outcome))
+    assert story.restore.failure == Failure("vault-refused", "no permission", "grant it")
+
+
+def test_a_command_that_stumbles_is_tried_again_with_growing_waits():
+    story = Story()
+    waits = []
+    for _ in range(POLICY.max_command_failures - 1):
+        command = story.restore.outbox[0]
+        story.on(Stumbled(command, LOST))
+        waits.append((story.restore.outbox[0].due - story.now).total_seconds())
+    assert waits[:4] == [15, 30, 60, 120]
+    assert max(waits) == 300
+    story.on(Stumbled(story.restore.outbox[0], LOST))
+    assert story.restore.phase is Phase.FAILED
+    assert not story.restore.failure.transient
+
+
+def test_a_command_that_cannot_work_ends_it_at_once():
+    story = Story()
+    story.on(Stumbled(story.restore.outbox[0], Failure("not-found", "no such point")))
+    assert story.restore.phase is Phase.FAILED
+    assert story.restore.failure.code == "not-found"
+
+
+def test_a_stumble_after_the_trigger_had_begun_still_counts():
+    """The flow stores that it began; the command it was told to do has changed by then."""
+    story = Story().on(POINT, ContainerCreated(), Accepted(Do.VALIDATE, OPERATION))
+    story.on(Polled(Do.POLL_VALIDATION, DONE))
+    command = story.restore.outbox[0]
+    story.on(Begun(Do.TRIGGER), Stumbled(command, Failure("vault", "no permission")))
+    assert story.restore.phase is Phase.FAILED
+
+
+def test_a_worker_that_falls_silent_is_replaced():
+    story = prepared("crm").done("roles")
+    seen = story.now + timedelta(seconds=60)
+    story.on(Watched({"database-0": seen}), after=POLICY.silence_seconds)
+    assert story.restore.task("database-0").attempt == 1
+    story.on(Watched({"database-0": seen}), after=61)
+    assert story.restore.task("database-0").attempt == 2
+    assert story.restore.task("database-0").failures[0].code == "worker-lost"
+
+
+def test_a_ticket_nobody_took_is_sent_again_without_counting():
+    story = prepared("crm").done("roles").on(Sent(prepared("crm").restore.outbox[0].ticket))
+    story.on(Watched(), after=POLICY.silence_seconds + 1)
+    assert story.tickets[-1] == "database-0"
+    assert story.restore.task("database-0").attempt == 1
+
+
+def test_a_restore_has_a_deadline():
+    story = extracted().on(Ticked())
+    assert not story.restore.ended
+    story.on(Ticked(), after=POLICY.deadline_hours * 3600 + 1)
+    assert story.restore.phase is Phase.FAILED
+    assert story.restore.failure.code == "deadline"
+
+
+EVENTS = [
+    POINT,
+    ContainerCreated(),
+    Accepted(Do.VALIDATE, OPERATION),
+    Accepted(Do.TRIGGER, OPERATION),
+    Begun(Do.TRIGGER),
+    InDoubt(),
+    Polled(Do.POLL_VALIDATION, DONE),
+    Polled(Do.POLL_TRIGGER, DONE),
+    Polled(Do.POLL_JOB, DONE),
+    JobFound("/jobs/2"),
+    Listed(()),
+    Reported(TaskResult("roles", 7, Result.DONE)),
+    Reported(TaskResult("nobody-1", 1, Result.DONE)),
+    Ticked(),
+]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=repr)
+def test_an_event_out_of_its_place_changes_nothing(event):
+    restore = prepared().restore
+    assert life.decide(restore, event, NOW, POLICY) is restore
+
+
+@pytest.mark.parametrize("event", [*EVENTS, CancelAsked(), FileLanded("x")], ids=repr)
+def test_an_end_is_final(event):
+    for story in (proven().done("finish"), extracted().on(CancelAsked())):
+        assert story.restore.phase in FINAL
+        assert life.decide(story.restore, event, NOW, POLICY) is story.restore
+
+
+def test_a_report_that_comes_twice_counts_once():
+    story = prepared().done("roles")
+    again = Reported(TaskResult("roles", 1, Result.DONE, warnings=("late",)))
+    assert life.decide(story.restore, again, NOW, POLICY) is story.restore
