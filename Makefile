@@ -1,0 +1,48 @@
+# `make` alone says what there is. Everything it needs is set up on the way, inside this folder.
+.DEFAULT_GOAL := help
+.PHONY: help setup check test demo up try lock clean
+SHELL := /bin/sh
+PYTHON := .venv/bin/python
+SCALE ?= 1
+FILES ?=
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+.venv/.ready: requirements.lock requirements-dev.txt requirements-worker.txt requirements.txt
+	@python=$$(scripts/find-python) && { [ -x $(PYTHON) ] || "$$python" -m venv .venv; }
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+local/node_modules/.ready: local/package.json local/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js and npm are needed (Azurite, the local storage): apt-get install nodejs npm" >&2; exit 1; }
+	npm ci --prefix local --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+setup: .venv/.ready local/node_modules/.ready ## everything the other targets need (they call it)
+
+check: .venv/.ready ## format, lint, types, layers
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+test: setup ## unit, contract and end-to-end tests
+	$(PYTHON) -m pytest --durations=8 --cov --cov-report=
+
+demo: setup ## the whole way on this machine, with a sample; SCALE=10 for more rows
+	@$(PYTHON) -m local demo --scale $(SCALE)
+
+up: setup ## the local stack, kept running, with a command to try
+	@$(PYTHON) -m local up --scale $(SCALE)
+
+try: setup ## restore your own dump files: make try FILES=folder
+	@$(PYTHON) -m local try "$(FILES)"
+
+lock: .venv/.ready ## requirements.lock from requirements*.txt, for every supported Python
+	$(PYTHON) -m pip install --quiet uv
+	.venv/bin/uv pip compile --universal --python-version 3.11 --upgrade --quiet --no-header \
+		--no-emit-index-url --no-emit-find-links requirements-dev.txt -o requirements.lock
+
+clean: ## everything that was made here
+	rm -rf .venv local/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
