@@ -106,13 +106,19 @@ def start(
         return subprocess.Popen(
             command,
             cwd=cwd,
-            env=None if env is None else dict(env),
+            env=None if env is None else {**_interpreter_needs(), **env},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
 
     return _SPAWNER.submit(spawn).result()
+
+
+def _interpreter_needs() -> dict[str, str]:
+    """What the launcher itself may need to run: some Pythons find their own library by it."""
+    name = "LD_LIBRARY_PATH"
+    return {name: os.environ[name]} if name in os.environ else {}
 
 
 def stop(
