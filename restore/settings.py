@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from restore.errors import InputError
 
+_SSL_MODES = ("verify-full", "verify-ca", "require", "prefer", "allow", "disable")
+
 
 class SettingsError(InputError):
     """The environment lacks a setting, or has one that cannot be used."""
@@ -47,6 +49,11 @@ class Settings:
     settle_seconds: float
     retry_seconds: float
     max_attempts: int
+    pg_bindirs: tuple[str, ...]  # folders with psql and pg_restore, before those of Debian
+    pg_sslmode: str  # libpq's word; anything below verify-full only for servers nearby
+    pg_sslrootcert: str  # a file of root certificates, or "system"
+    restore_jobs: int  # pg_restore -j
+    scratch_bytes: int  # dumps up to this size go through a file, larger ones through a pipe
 
 
 def read(environment: Mapping[str, str]) -> Settings:
@@ -69,6 +76,11 @@ def read(environment: Mapping[str, str]) -> Settings:
         settle_seconds=reader.number("RESTORE_SETTLE_SECONDS", 10),
         retry_seconds=reader.number("RESTORE_RETRY_SECONDS", 15),
         max_attempts=int(reader.number("RESTORE_MAX_ATTEMPTS", 3)),
+        pg_bindirs=tuple(filter(None, reader.text("RESTORE_PG_BINDIRS").split(":"))),
+        pg_sslmode=reader.choice("RESTORE_PGSSLMODE", _SSL_MODES),
+        pg_sslrootcert=reader.text("RESTORE_PGSSLROOTCERT", "system"),
+        restore_jobs=int(reader.number("RESTORE_JOBS", 2, most=64)),
+        scratch_bytes=int(reader.number("RESTORE_SCRATCH_BYTES", 2 * 1024**3, most=1024**4)),
     )
     reader.check()
     return settings
@@ -94,14 +106,22 @@ class _Reader:
             self._problems.append(f"{name}: expected one or more, found none")
         return words
 
-    def number(self, name: str, default: float) -> float:
+    def choice(self, name: str, known: tuple[str, ...]) -> str:
+        """One of `known`, the first by default."""
+        text = self.text(name, known[0])
+        if text not in known:
+            self._problems.append(f"{name}: expected one of {', '.join(known)}, found {text!r}")
+        return text
+
+    def number(self, name: str, default: float, most: float = 86_400 * 30) -> float:
         text = self.text(name, str(default))
         try:
             number = float(text)
         except ValueError:
             number = -1
-        if not 0 < number < 86_400 * 30:
-            self._problems.append(f"{name}: expected a positive number, found {text!r}")
+        if not 0 < number <= most:
+            expected = f"a number above 0, {most:.0f} at most"
+            self._problems.append(f"{name}: expected {expected}, found {text!r}")
         return number
 
     def connection(
