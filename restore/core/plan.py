@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pydantic import TypeAdapter
@@ -40,7 +40,7 @@ class DatabaseStep:
     engine: Engine
     client: int  # major of the tools to use
     owner: str | None = None
-    locale: Locale = Locale()
+    locale: Locale = field(default_factory=Locale)
     keep_owners: bool = True
     tables: int | None = None
 

@@ -1,0 +1,209 @@
+"""What a plan does with dumps, a target and a request; every refusal before anything is touched."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from restore.core.dumps import Blob, Format, read_set
+from restore.core.facts import DumpFacts, TargetFacts
+from restore.core.plan import Engine, plan, side_name
+from restore.core.request import parse
+
+GUID = "d98a8d0a-89c8-4b84-9c58-c6c8743e8478"
+ID = "0123456789abcdef"
+TARGET = TargetFacts(
+    major=18,
+    version="18.4",
+    login="pgadmin",
+    createdb=True,
+    createrole=True,
+    superuser=False,
+    databases=("postgres", "azure_sys", "old"),
+    roles=("pgadmin", "azure_pg_admin"),
+    settable_roles=("pgadmin", "azure_pg_admin"),
+    extensions=("plpgsql", "pg_trgm"),
+    clients=(16, 18),
+)
+
+
+def blob(rest, size=100):
+    return Blob(f"{GUID}_{rest}", size, "etag")
+
+
+BLOBS = (
+    Blob("backupstarttimestamp", 20, "etag"),
+    blob("database_crm.sql", 1000),
+    blob("database_shop.sql", 5000),
+    blob("database_azure_sys.sql"),
+    blob("roles.sql"),
+    blob("schema.sql"),
+    blob("tablespaces.sql"),
+)
+CRM = DumpFacts(
+    "crm", BLOBS[1], Format.ARCHIVE, (1, 15), 16, owner="crm_owner", owners=("crm_owner",)
+)
+SHOP = DumpFacts("shop", BLOBS[2], Format.ARCHIVE, (1, 15), 16, owner="pgadmin")
+
+
+def request(**changes):
+    source = {"container": "https://a.blob.core.windows.net/files"}
+    target = {"host": "pg2.example.com", "user": "pgadmin"}
+    return parse(json.dumps({"source": source, "target": target, **changes}).encode())
+
+
+def made(facts=(CRM, SHOP), target=TARGET, blobs=BLOBS, created=("crm_owner",), known=(), **asked):
+    return plan(ID, request(**asked), read_set(blobs), facts, target, created, known)
+
+
+def codes(findings):
+    return [finding.code for finding in findings]
+
+
+def test_the_largest_database_starts_first_because_it_ends_last():
+    result = made()
+    assert [step.name for step in result.databases] == ["shop", "crm"]
+    assert result.refusals == ()
+    assert result.databases[1].staging == "crm__restoring_01234567"
+    assert result.databases[1].before == ""
+    assert result.databases[1].owner == "crm_owner"
+
+
+def test_the_same_input_gives_the_same_plan_and_another_input_another_hash():
+    assert made() == made(facts=(SHOP, CRM))
+    assert len(made().hash) == 64
+    assert made().hash != made(databases={"exclude": ["shop"]}).hash
+
+
+def test_system_databases_are_skipped_and_said_to_be():
+    notes = [str(note) for note in made().notes]
+    assert any("azure_sys" in note and "system database" in note for note in notes)
+
+
+def test_only_roles_are_run_by_default_and_the_rest_is_said_to_be_skipped():
+    result = made()
+    assert (result.roles, result.schema, result.tablespaces) == (BLOBS[4], None, None)
+    assert codes(result.notes).count("skipped") == 3
+
+
+def test_all_three_scripts_are_run_where_that_is_asked():
+    result = made(globals={"roles": "skip", "schema": "apply", "tablespaces": "apply"})
+    assert (result.roles, result.schema, result.tablespaces) == (None, BLOBS[5], BLOBS[6])
+
+
+def test_a_database_that_only_the_schema_script_knows_is_made_without_rows():
+    asked = {"globals": {"schema": "apply"}}
+    result = made(known=("crm", "shop", "empty", "postgres"), **asked)
+    alone = result.databases[-1]
+    assert (alone.name, alone.engine, alone.blob) == ("empty", Engine.SCHEMA, BLOBS[5])
+    assert [step.name for step in made(known=("empty",)).databases] == ["shop", "crm"]
+
+
+def test_an_existing_database_is_refused_unless_it_may_be_swapped():
+    facts = (replace(CRM, database="old"),)
+    assert codes(made(facts).refusals) == ["database-exists"]
+    swapped = made(facts, onExisting="swap")
+    assert swapped.refusals == ()
+    assert swapped.databases[0].before == "old__before_01234567"
+
+
+def test_a_rename_gets_out_of_the_way():
+    result = made((replace(CRM, database="old"),), databases={"rename": {"old": "old_restored"}})
+    assert result.refusals == ()
+    assert result.databases[0].target == "old_restored"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"databases": {"include": ["cmr"]}}, "unknown-database"),
+        ({"databases": {"exclude": ["cmr"]}}, "unknown-database"),
+        ({"databases": {"rename": {"cmr": "x"}}}, "unknown-database"),
+        ({"databases": {"include": []}}, "nothing-to-restore"),
+        ({"databases": {"rename": {"crm": "shop"}}}, "name-twice"),
+        ({"databases": {"rename": {"crm": "postgres"}}}, "system-database"),
+    ],
+)
+def test_a_request_that_cannot_be_meant_is_refused(asked, code):
+    assert code in codes(made(**asked).refusals)
+
+
+def test_a_mistyped_name_is_told_what_there_is():
+    finding = made(databases={"include": ["cmr"]}).refusals[0]
+    assert finding.message == "expected a database of this backup, found 'cmr'"
+    assert finding.hint == "the backup has: crm, shop"
+
+
+@pytest.mark.parametrize(
+    ("fact", "target", "code"),
+    [
+        (replace(CRM, damage="expected 9 bytes more, found its end"), TARGET, "dump-damaged"),
+        (replace(CRM, format=Format.EMPTY), TARGET, "dump-empty"),
+        (replace(CRM, archive=(1, 16)), replace(TARGET, clients=(15, 16)), "no-client"),
+        (CRM, replace(TARGET, clients=()), "no-client"),
+        (replace(CRM, extensions=("postgis",)), TARGET, "extension-unavailable"),
+        (CRM, replace(TARGET, createdb=False), "no-createdb"),
+        (CRM, replace(TARGET, createrole=False), "no-createrole"),
+    ],
+)
+def test_what_cannot_work_is_refused_beforehand(fact, target, code):
+    finding = next(f for f in made((fact,), target).refusals if f.code == code)
+    assert finding.message.startswith("expected ") or code == "dump-damaged"
+
+
+def test_a_database_that_was_not_asked_for_cannot_forbid_the_others():
+    broken = replace(SHOP, damage="expected its end, found none")
+    assert made((CRM, broken), databases={"include": ["crm"]}).refusals == ()
+
+
+def test_owners_that_will_not_exist_are_told_and_left_out():
+    result = made(created=())
+    assert codes(result.warnings) == ["owner-missing"]
+    step = next(step for step in result.databases if step.name == "crm")
+    assert (step.owner, step.keep_owners) == (None, False)
+    assert result.borrow == ()
+
+
+def test_the_login_borrows_what_it_cannot_be_yet():
+    assert made().borrow == ("crm_owner",)
+    held = replace(TARGET, settable_roles=("crm_owner",), roles=("crm_owner",))
+    assert made(target=held).borrow == ()
+    assert made(target=replace(TARGET, superuser=True)).borrow == ()
+
+
+@pytest.mark.parametrize(
+    ("archive", "major", "clients", "chosen"),
+    [
+        ((1, 14), 16, (15, 16, 18), 16),
+        ((1, 15), 16, (15, 16, 18), 16),
+        ((1, 15), 18, (15, 16, 18), 18),
+        ((1, 16), 16, (15, 16, 18), 18),
+        ((1, 16), 18, (15, 16), None),
+        ((1, 14), 18, (16,), 16),
+        (None, 16, (15, 18), 15),
+        ((1, 15), 18, (), None),
+        ((9, 9), 18, (18, 99), None),
+    ],
+)
+def test_the_client_reads_the_archive_and_speaks_to_the_server(archive, major, clients, chosen):
+    """17 and newer send SET transaction_timeout, which servers up to 16 refuse."""
+    assert replace(TARGET, major=major, clients=clients).client_for(archive) == chosen
+
+
+def test_older_targets_unknown_files_and_a_missing_timestamp_are_warnings():
+    odd = Blob("readme.txt", 1, "etag")
+    result = made(
+        (replace(CRM, dump_major=18),),
+        replace(TARGET, major=16),
+        blobs=(*BLOBS[1:], odd),
+    )
+    assert set(codes(result.warnings)) == {"older-target", "unknown-file", "no-timestamp"}
+
+
+@pytest.mark.parametrize("name", ["crm", "x" * 63, "ü" * 31, "Ü" * 20 + "x" * 23, "漢" * 21])
+def test_a_side_name_fits_the_server_and_stays_apart(name):
+    made_name = side_name(name, "restoring", ID)
+    assert len(made_name.encode()) <= 63
+    assert made_name.endswith("__restoring_01234567")
+    assert made_name != side_name(name[:-1] + "y", "restoring", ID)
+    assert made_name != side_name(name, "before", ID)

@@ -1,0 +1,79 @@
+from datetime import timedelta
+
+from restore.core.messages import Failure, Progress
+from restore.core.problem import problem, status_of
+from restore.core.request import Problem, RequestError, TooLargeError
+from restore.core.status import status
+from restore.errors import ExecutionError, InputError, NotFoundError, TransientError
+from tests.core.test_life import NOW, Story, database, extracted, prepared, proven
+
+
+def shown(story, progress=(), after=0):
+    return status(story.restore, {p.task: p for p in progress}, NOW + timedelta(seconds=after))
+
+
+def test_each_step_says_what_is_waited_for():
+    assert shown(Story())["doing"] == "looking for the recovery point"
+    assert shown(extracted())["doing"] == "waiting until the container is quiet"
+    assert shown(prepared().done("roles"))["doing"] == "worker: database-0, database-1"
+
+
+def test_a_running_database_shows_bytes_rate_and_time_left():
+    news = Progress("database-0", 1, "data", NOW, 2_000, 10_000, 100.0)
+    crm, shop = shown(prepared().done("roles"), [news])["databases"]
+    assert crm["phase"] == "data"
+    assert crm["bytes"] == {"done": 2_000, "total": 10_000}
+    assert crm["bytesPerSecond"] == 100
+    assert crm["etaSeconds"] == 80
+    assert shop["phase"] == "queued"
+    assert "etaSeconds" not in shop
+
+
+def test_a_restored_database_shows_its_rows_and_is_published_only_at_the_end():
+    story = prepared("crm").done("roles").done("database-0", database=database("crm"))
+    (crm,) = shown(story)["databases"]
+    assert crm["phase"] == "proven"
+    assert crm["rows"] == {"expected": 10, "found": 10}
+    (crm,) = shown(story.done("finish"))["databases"]
+    assert crm["phase"] == "published"
+
+
+def test_an_end_shows_its_seconds_and_nothing_to_wait_for():
+    body = shown(proven().done("finish"), after=3600)
+    assert body["status"] == "succeeded"
+    assert body["ended"]
+    assert body["doing"] == ""
+    assert body["seconds"] == 10
+    assert body["recoveryPoint"]["id"] == "rp1"
+
+
+def test_a_failure_shows_code_message_and_hint():
+    story = prepared("crm").failed("roles", Failure("tool", "psql: found 1", "look"))
+    body = shown(story.done("cleanup"))
+    assert body["error"] == {"code": "tool", "message": "psql: found 1", "hint": "look"}
+
+
+def test_earlier_attempts_are_shown_beside_their_database():
+    story = prepared("crm").done("roles")
+    story.failed("database-0", Failure("transient", "gone", transient=True))
+    (crm,) = shown(story)["databases"]
+    assert crm["failures"] == [{"code": "transient", "message": "gone"}]
+
+
+def test_an_error_becomes_problem_details_by_its_code_or_family():
+    assert status_of(NotFoundError("x")) == 404
+    assert status_of(TooLargeError(Problem("", "a", "b"))) == 413
+    assert status_of(TransientError("x")) == 503
+    assert status_of(InputError("x")) == 400
+    assert status_of(ExecutionError("x")) == 500
+    body = problem(RequestError(Problem("/target/port", "a whole number", "'x'"), hint="fix it"))
+    assert body["errors"] == [
+        {"pointer": "/target/port", "expected": "a whole number", "found": "'x'"}
+    ]
+    assert body["detail"] == "/target/port: expected a whole number, found 'x'"
+    assert body["hint"] == "fix it"
+    assert body["type"] == "urn:restore:problem:request"
+
+
+def test_an_unknown_plan_has_no_databases_yet():
+    assert shown(extracted())["databases"] == []
