@@ -13,6 +13,7 @@ from aiohttp import web
 from local.functions import keys as function_keys
 from local.functions import payloads
 from local.functions.app import App
+from local.functions.http import read_body
 from local.functions.index import Function, TriggerKind
 from local.functions.keys import AuthLevel, Keys
 from local.functions.payloads import Binary, Invocation, Text, Value
@@ -60,7 +61,7 @@ class Admin:
         if function.kind is TriggerKind.HTTP:
             return web.Response(status=400, text="HTTP functions are called at their own route")
         try:
-            given = _input(await request.read())
+            given = _input(await read_body(request))
             work = (
                 self._timers[name].fire() if name in self._timers else self._call(function, given)
             )

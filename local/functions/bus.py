@@ -18,7 +18,7 @@ from local.functions.settings import HostConfig
 log = logging.getLogger("local.functions")
 
 # How long one receive waits: also how long an idle listener takes to notice that it should stop.
-_RECEIVE_SECONDS = 1.0
+_RECEIVE_SECONDS = 0.5
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 

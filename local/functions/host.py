@@ -83,10 +83,13 @@ class Host:
             await self._runner.cleanup()
         return drained
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request) -> web.Response:
         path = request.path.lower()
-        if path.startswith(admin.PATH):
-            return await self._admin.answer(request)
-        if path.rstrip("/") == webhook.PATH:
-            return await self._webhook.answer(request)
-        return await self._http.answer(request)
+        try:
+            if path.startswith(admin.PATH):
+                return await self._admin.answer(request)
+            if path.rstrip("/") == webhook.PATH:
+                return await self._webhook.answer(request)
+            return await self._http.answer(request)
+        except web.HTTPRequestEntityTooLarge:
+            return web.Response(status=413)

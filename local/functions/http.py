@@ -42,7 +42,7 @@ class HttpTriggers:
         """The answer of the function at this path and method, or of the host.
 
         404 also for a method that no function at this path takes (not 405), 401 without the right
-        key, 413 for a body above 100 MB, and 500 with an empty body when the function failed.
+        key, 413 (raised) above 100 MB, and 500 with an empty body when the function failed.
         Source: issue azure-functions-host#10098 (open) for 404.
         """
         found = self._find(request)
@@ -52,10 +52,7 @@ class HttpTriggers:
         level = AuthLevel(str(function.trigger.get("authLevel") or "FUNCTION").upper())
         if not self._keys.allow(level, function_keys.presented(request.headers, request.query)):
             return web.Response(status=401)
-        try:
-            payload = _payload(request, params, await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            return web.Response(status=413)
+        payload = _payload(request, params, await read_body(request))
         try:
             return _response(await self._app.invoke(function, Invocation(payload)))
         except InvocationError:
@@ -68,6 +65,16 @@ class HttpTriggers:
             if params is not None and _takes(function, request.method):
                 return function, params
         return None
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body.
+
+    Raises HTTPRequestEntityTooLarge above 100 MB, before reading where the size is announced.
+    """
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise web.HTTPRequestEntityTooLarge(MAX_BODY_BYTES, request.content_length or 0)
+    return await request.read()
 
 
 def _template(function: Function) -> str:

@@ -74,9 +74,9 @@ class LibraryInvoker:
         except FunctionAppError:
             raise
         except Exception as error:  # the app's own code runs here, so it can be anything
-            raise _refusal(
-                f"function app in {app_dir}", f"{type(error).__name__}: {error}"
-            ) from error
+            found = f"{type(error).__name__}: {error}"
+            whose = f"function app in {app_dir}: expected to be indexed"
+            raise _refusal(whose, found) from error
         return [
             Declaration(one.get_function_name(), tuple(one.get_raw_bindings())) for one in declared
         ]

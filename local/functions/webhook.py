@@ -16,6 +16,7 @@ from aiohttp import web
 from local.functions import keys as function_keys
 from local.functions import payloads
 from local.functions.app import App
+from local.functions.http import read_body
 from local.functions.index import Function, TriggerKind
 from local.functions.keys import Keys
 
@@ -57,9 +58,7 @@ class EventGridWebhook:
         if kind == "unsubscribe":
             return web.Response(status=202)
         try:
-            events = _events(await request.read())
-        except web.HTTPRequestEntityTooLarge:
-            return web.Response(status=413)
+            events = _events(await read_body(request))
         except ValueError as error:
             return web.Response(status=400, text=str(error))
         if kind == "subscriptionvalidation":
