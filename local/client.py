@@ -1,0 +1,71 @@
+"""The HTTP API of the function app, as a caller uses it."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: headers by lower-case name, and the JSON body ({} without one)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """`url` is the app's, without /api; `key` a function key."""
+
+    url: str
+    key: str
+
+    def start(self, request: Any, idempotency_key: str = "") -> Answer:
+        """POST a restore; `request` is JSON to be, or bytes to be sent as they are."""
+        body = request if isinstance(request, bytes) else json.dumps(request).encode()
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self.call("POST", "/api/restores", body, headers)
+
+    def show(self, restore_id: str) -> Answer:
+        return self.call("GET", f"/api/restores/{restore_id}")
+
+    def list(self) -> Answer:
+        return self.call("GET", "/api/restores")
+
+    def cancel(self, restore_id: str) -> Answer:
+        return self.call("POST", f"/api/restores/{restore_id}/cancel", b"")
+
+    def call(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+    ) -> Answer:
+        """One request; an answer of 4xx or 5xx is an answer too."""
+        request = urllib.request.Request(
+            self.url + path,
+            data=body,
+            method=method,
+            headers={
+                "x-functions-key": self.key,
+                "Content-Type": "application/json",
+                **headers,
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
+                return _answer(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as exc:
+            with exc:
+                return _answer(exc.code, exc.headers, exc.read())
+
+
+def _answer(status: int, headers: Any, body: bytes) -> Answer:
+    lower = {name.lower(): value for name, value in headers.items()}
+    is_json = "json" in lower.get("content-type", "")
+    return Answer(status, lower, json.loads(body) if is_json and body else {})

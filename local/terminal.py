@@ -1,0 +1,176 @@
+"""What a person sees of a restore in the terminal: live while it runs, a table at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+EXIT_CODES = {
+    "succeeded": 0,
+    "succeeded_with_warnings": 3,
+    "partial": 4,
+    "failed": 5,
+    "cancelled": 6,
+}
+_COLOURS = {
+    "succeeded": "green",
+    "succeeded_with_warnings": "yellow",
+    "partial": "yellow",
+    "failed": "red",
+    "cancelled": "red",
+}
+_LOOK_SECONDS = 0.5
+_QUIET_SECONDS = 5.0  # between two lines about one database, where the terminal cannot be redrawn
+
+
+def follow(console: Console, show: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Show the restore until it has ended; its last status."""
+    if console.is_terminal:
+        return _follow_live(console, show)
+    return _follow_in_lines(console, show)
+
+
+def _follow_live(console: Console, show: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while True:
+            status = show()
+            live.update(progress(status), refresh=True)
+            if status["ended"]:
+                return status
+            time.sleep(_LOOK_SECONDS)
+
+
+def _follow_in_lines(console: Console, show: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A line for each change, and now and then for what goes on; nothing is redrawn."""
+    said: dict[str, tuple[str, float]] = {}
+    while True:
+        status = show()
+        lines = {"": _headline(status)}
+        lines |= {database["name"]: _line(database) for database in status["databases"]}
+        for name, line in lines.items():
+            text, at = said.get(name, ("", -_QUIET_SECONDS))
+            phase_changed = line.split("  ")[:2] != text.split("  ")[:2]
+            if line != text and (phase_changed or time.monotonic() - at > _QUIET_SECONDS):
+                console.print(f"[{status['seconds']:6.1f} s] {line}", markup=False, highlight=False)
+                said[name] = (line, time.monotonic())
+        if status["ended"]:
+            return status
+        time.sleep(_LOOK_SECONDS)
+
+
+def progress(status: dict[str, Any]) -> RenderableType:
+    """One line for the restore, one for each database: phase, bytes, rate, time left."""
+    table = Table(box=None, pad_edge=False)
+    for name, justify in (
+        ("database", "left"),
+        ("phase", "left"),
+        ("bytes", "right"),
+        ("rate", "right"),
+        ("left", "right"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for database in status["databases"]:
+        table.add_row(*map(Text, _cells(database)))
+    headline = Text(_headline(status), style="bold")
+    return Group(headline, table) if status["databases"] else headline
+
+
+def _headline(status: dict[str, Any]) -> str:
+    doing = status["doing"]
+    landed = f", {status['filesLanded']} files" if status["filesLanded"] else ""
+    return f"restore {status['id']}  {status['status']}{': ' if doing else ''}{doing}{landed}"
+
+
+def _cells(database: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    done, total = database["bytes"]["done"], database["bytes"]["total"]
+    rate = database.get("bytesPerSecond")
+    eta = database.get("etaSeconds")
+    return (
+        printable(database["name"]),
+        database["phase"],
+        f"{size(done)} of {size(total)}",
+        f"{size(rate)}/s" if rate else "",
+        f"{eta} s" if eta is not None else "",
+    )
+
+
+def _line(database: dict[str, Any]) -> str:
+    return "  ".join(cell for cell in _cells(database) if cell)
+
+
+def outcome(status: dict[str, Any]) -> RenderableType:
+    """The end: every database with its tables, rows and seconds, then what a person should know."""
+    table = Table(title_justify="left")
+    table.add_column("database")
+    table.add_column("as")
+    for name in ("tables", "rows expected", "rows found", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for database in status["databases"]:
+        rows = database.get("rows", {})
+        table.add_row(
+            printable(database["name"]),
+            printable(database["target"]),
+            _number(database.get("tables")),
+            _number(rows.get("expected")),
+            _number(rows.get("found")),
+            _number(database.get("seconds")),
+            _verdict(database, status["status"]),
+        )
+    parts: list[RenderableType] = [table] if status["databases"] else []
+    return Group(*parts, *_remarks(status))
+
+
+def _verdict(database: dict[str, Any], status: str) -> str:
+    rows = database.get("rows", {})
+    if EXIT_CODES[status] >= EXIT_CODES["failed"]:
+        return "not published"
+    if database.get("lost"):
+        return f"{len(database['lost'])} objects lost"
+    if rows.get("expected") is None:
+        return "rows not countable in the dump"
+    return "equal" if rows["expected"] == rows["found"] else "DIFFERENT"
+
+
+def _remarks(status: dict[str, Any]) -> list[RenderableType]:
+    word = status["status"]
+    headline = f"{word.replace('_', ' ')} in {status['seconds']:.1f} s"
+    if status.get("dataAsOf"):
+        headline += f"; the data is as of {printable(status['dataAsOf'])}"
+    lines = [Text(headline, style=f"bold {_COLOURS[word]}")]
+    if error := status.get("error"):
+        lines.append(Text(f"error {error['code']}: {printable(error['message'])}", style="red"))
+        if error["hint"]:
+            lines.append(Text(f"hint: {printable(error['hint'])}"))
+    for database in status["databases"]:
+        lines += [
+            Text(f"lost in {printable(database['name'])}: {printable(lost)}", style="yellow")
+            for lost in database.get("lost", ())
+        ]
+    lines += [Text(f"warning: {printable(text)}", style="yellow") for text in status["warnings"]]
+    lines += [Text(f"note: {printable(text)}", style="dim") for text in status["notes"]]
+    return [*lines]
+
+
+def printable(text: str) -> str:
+    """`text` without what a terminal would obey: names come from other people's databases."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def size(count: float) -> str:
+    """Bytes for a person: 999 B, 1.2 kB, 34 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,}"
