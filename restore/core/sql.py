@@ -45,10 +45,10 @@ def _tokens_with(plain_string: str) -> re.Pattern[str]:
     (?P<space>   [ \t\n\r\f\v]+ | --[^\n\r]* )
   | (?P<comment> /\* )
   | (?P<estring> {plain_string}'(?P<escaped>(?:[^'\\]|''|\\.)*+)' )
-  | (?P<string>  '(?P<plain>(?:[^']|'')*+)' )
+  | (?P<string>  [bBxXnN]?'(?P<plain>(?:[^']|'')*+)' )
   | (?P<quoted>  "(?P<name>(?:[^"]|"")++)" )
   | (?P<dollar>  \$(?:[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff]*+)?\$ )
-  | (?P<bad>     ['"] | [uU]&['"] | [bBxXnN]' )
+  | (?P<bad>     ['"] | [uU]&['"] | [eE]' )
   | (?P<word>    [A-Za-z_\x80-\U0010ffff][A-Za-z0-9_$\x80-\U0010ffff]*+ )
   | (?P<number>  [0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)? )
   | (?P<symbol>  . )
@@ -83,7 +83,7 @@ def tokens(sql: str, escapes: bool = False) -> Iterator[Token]:
     """The tokens of `sql`, comments left out.
 
     `escapes`: standard_conforming_strings is off, so a backslash escapes in plain literals too.
-    Raises ScriptError for what never ends, and for literals pg_dump does not write (U&'', X'').
+    Raises ScriptError for what never ends, and for what pg_dump does not write (U&'').
     Source: postgresql.org/docs/18/sql-syntax-lexical.html
     """
     pattern, position = (_ESCAPING if escapes else _CONFORMING), 0
