@@ -85,7 +85,8 @@ _TOKEN = re.compile(
 )
 _PLAIN = re.compile(
     rb"""(?: [^-'"$/;()\\A-Za-z0-9_\x80-\xff]++
-          | (?: %(word)s | [0-9]++ | '[^'\\]*+' )(?=[ \t\n,.:;=()]) )++"""
+          | (?: %(word)s | '[^'\\]*+' )(?=[ \t\n,.:;=()])
+          | [0-9]++(?=[ \t\n,;()]) )++"""
     % {b"word": _WORD},
     re.VERBOSE,
 )
@@ -369,9 +370,10 @@ class _Reader:
             depth += 1 if edge == b"/*" else -1
 
     def refuse_glued(self, junk: bytes) -> None:
-        """Letters after a number are a token of their own to some versions of psql only."""
-        if b"$" in junk or self.lookahead(1) == b"'":
-            raise self.refusal("a space between a number and a literal", "none")
+        """Where a number ends that letters follow depends on psql's version: `1e--`, `1ae'…'`."""
+        behind = self.lookahead(2)
+        if b"$" in junk or behind[:1] == b"'" or behind == b"--":
+            raise self.refusal("a space behind a number", "none")
 
     def watch(self, text: bytes) -> None:
         """Follow what the script does to the way its literals are read."""
