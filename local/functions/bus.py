@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from datetime import UTC, datetime
 
 from azure.servicebus import ServiceBusReceivedMessage
-from azure.servicebus.aio import AutoLockRenewer, ServiceBusClient, ServiceBusReceiver
+from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
 from azure.servicebus.exceptions import ServiceBusError
 
 from local.functions import payloads
@@ -19,6 +20,7 @@ log = logging.getLogger("local.functions")
 
 # How long one receive waits: also how long an idle listener takes to notice that it should stop.
 _RECEIVE_SECONDS = 0.5
+_SHORTEST_RENEWAL_SECONDS = 0.2
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 
@@ -31,7 +33,7 @@ class QueueListener:
         self._app = app
         self._function = function
         self._connection_string = connection_string
-        self._renewal_seconds = config.max_lock_renewal.total_seconds()
+        self._max_lock_renewal = config.max_lock_renewal
         self._slots = asyncio.Semaphore(config.max_concurrent_calls)
         self._running: set[asyncio.Task[None]] = set()
 
@@ -70,28 +72,17 @@ class QueueListener:
         return ServiceBusClient.from_connection_string(self._connection_string, retry_total=1)
 
     async def _listen(self, receiver: ServiceBusReceiver, stopping: asyncio.Event) -> None:
-        async with AutoLockRenewer() as renewer:
-            while not stopping.is_set():
-                async with self._slots:
-                    # One at a time: a batch would keep early messages waiting for late ones.
-                    messages = await receiver.receive_messages(1, _RECEIVE_SECONDS)
-                for message in messages:
-                    await self._start(receiver, renewer, message)
-            if self._running:
-                await asyncio.wait(self._running)
-
-    async def _start(
-        self,
-        receiver: ServiceBusReceiver,
-        renewer: AutoLockRenewer,
-        message: ServiceBusReceivedMessage,
-    ) -> None:
-        await self._slots.acquire()
-        if self._renewal_seconds > 0:
-            renewer.register(receiver, message, max_lock_renewal_duration=self._renewal_seconds)
-        task = asyncio.create_task(self._handle(receiver, message))
-        self._running.add(task)
-        task.add_done_callback(self._finished)
+        while not stopping.is_set():
+            async with self._slots:
+                # One at a time: a batch would keep early messages waiting for late ones.
+                messages = await receiver.receive_messages(1, _RECEIVE_SECONDS)
+            for message in messages:
+                await self._slots.acquire()
+                task = asyncio.create_task(self._handle(receiver, message))
+                self._running.add(task)
+                task.add_done_callback(self._finished)
+        if self._running:
+            await asyncio.wait(self._running)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -100,19 +91,55 @@ class QueueListener:
     async def _handle(
         self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage
     ) -> None:
-        done = await self._app.succeeds(
-            self._function, payloads.service_bus(message, self._function.data_type)
-        )
+        invocation = payloads.service_bus(message, self._function.data_type)
+        call = asyncio.create_task(self._app.succeeds(self._function, invocation))
+        await self._hold_lock(receiver, message, call)
         try:
-            if done:
+            if call.result():
                 await receiver.complete_message(message)
             else:
                 await receiver.abandon_message(message)
         except (ServiceBusError, ValueError) as error:
             # The lock is lost or the link is gone: the message comes again, as it would in Azure.
-            log.warning(
-                "message not settled queue=%s id=%s error=%s",
-                self._queue,
-                message.message_id,
-                error,
-            )
+            log.warning("message not settled %s error=%s", self._named(message), error)
+
+    async def _hold_lock(
+        self,
+        receiver: ServiceBusReceiver,
+        message: ServiceBusReceivedMessage,
+        call: asyncio.Task[bool],
+    ) -> None:
+        """Wait for the end of `call`, renewing the lock whenever half of it has passed.
+
+        Ours instead of the SDK's AutoLockRenewer, which lets a lock of 2 s expire: it sleeps whole
+        seconds, and rounds down before it takes three quarters (azure-servicebus 7.15.0).
+        """
+        renew_until = _now() + self._max_lock_renewal
+        while not call.done():
+            left_seconds = (_lock_end(message) - _now()).total_seconds()
+            if left_seconds <= 0 or _now() >= renew_until:
+                await asyncio.wait({call})
+                return
+            await asyncio.wait({call}, timeout=max(left_seconds / 2, _SHORTEST_RENEWAL_SECONDS))
+            if not call.done():
+                await self._renew(receiver, message)
+
+    async def _renew(
+        self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage
+    ) -> None:
+        try:
+            await receiver.renew_message_lock(message)
+        except (ServiceBusError, ValueError) as error:
+            # Tried again for as long as the lock lasts; the function is never interrupted.
+            log.warning("lock not renewed %s error=%s", self._named(message), error)
+
+    def _named(self, message: ServiceBusReceivedMessage) -> str:
+        return f"queue={self._queue} id={message.message_id}"
+
+
+def _lock_end(message: ServiceBusReceivedMessage) -> datetime:
+    return message.locked_until_utc or datetime.max.replace(tzinfo=UTC)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

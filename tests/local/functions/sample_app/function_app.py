@@ -76,6 +76,15 @@ def slow(req: func.HttpRequest) -> func.HttpResponse:
     return answer("done")
 
 
+@app.route(route="gate/{state}", auth_level=func.AuthLevel.ANONYMOUS)
+def turn_gate(req: func.HttpRequest) -> func.HttpResponse:
+    if req.route_params["state"] == "open":
+        gate.set()
+    else:
+        gate.clear()
+    return answer("turned")
+
+
 @app.event_grid_trigger(arg_name="event")
 def blob_created(event: str) -> None:
     document = json.loads(event)
@@ -108,6 +117,10 @@ def task_reported(message: func.ServiceBusMessage) -> None:
             "content_type": message.content_type,
         },
     )
+    if body == b"hold":
+        gate.wait(30)
+    if body == b"nap":
+        gate.wait(1)
     if body == b"fail":
         raise ValueError("cannot read the report")
 

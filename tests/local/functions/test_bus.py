@@ -1,0 +1,122 @@
+"""What a Service Bus trigger owes its messages when things go wrong: locks, outages, crashes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.servicebus import ServiceBusClient, ServiceBusMessage
+
+from local.functions import FunctionsHost
+from local.servicebus import Broker, QueueConfig, ServiceBus
+
+Send = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def frail_bus() -> Iterator[ServiceBus]:
+    broker = Broker()
+    broker.create_queue("reports", QueueConfig(lock_seconds=2))
+    broker.create_queue("text", QueueConfig())
+    with ServiceBus(broker) as running:
+        yield running
+
+
+@pytest.fixture
+def frail_host(frail_bus: ServiceBus, sample_app: Path) -> Iterator[FunctionsHost]:
+    environment = {
+        "BUS": frail_bus.connection_string,
+        "QUEUE": "reports",
+        "TICK_SCHEDULE": "0 0 0 1 1 *",
+    }
+    with FunctionsHost(sample_app, environment, grace_seconds=5) as running:
+        yield running
+    assert frail_bus.wait_for("reports", lambda counts: counts.total == 0).total == 0
+
+
+@pytest.fixture
+def send(frail_bus: ServiceBus) -> Send:
+    def put(body: bytes, *message_ids: str) -> None:
+        with (
+            ServiceBusClient.from_connection_string(frail_bus.connection_string) as client,
+            client.get_queue_sender("reports") as sender,
+        ):
+            sender.send_messages([ServiceBusMessage(body, message_id=one) for one in message_ids])
+
+    return put
+
+
+def seen(call: Any, host: FunctionsHost, wanted: int) -> list[tuple[str, int]]:
+    """Message id and delivery count of each call, in order, once there are `wanted`."""
+    marks = call("GET", f"{host.url}/api/marks/message?wanted={wanted}").json
+    return [(mark["id"], mark["delivery"]) for mark in marks]
+
+
+def open_gate(call: Any, host: FunctionsHost) -> None:
+    assert call("POST", f"{host.url}/api/gate/open").status == 200
+
+
+def test_no_more_messages_are_taken_than_may_run_at_once(
+    frail_bus: ServiceBus, frail_host: FunctionsHost, send: Send, call: Any
+) -> None:
+    send(b"hold", "a", "b", "c", "d")
+    assert len(seen(call, frail_host, 2)) == 2
+    counts = frail_bus.counts("reports")
+    assert (counts.locked, counts.ready) == (2, 2)
+    open_gate(call, frail_host)
+    assert sorted(seen(call, frail_host, 4)) == [("a", 1), ("b", 1), ("c", 1), ("d", 1)]
+
+
+def test_the_lock_is_renewed_as_long_as_the_function_runs(
+    frail_bus: ServiceBus, frail_host: FunctionsHost, send: Send, call: Any
+) -> None:
+    send(b"hold", "long")
+    assert seen(call, frail_host, 1) == [("long", 1)]
+    pause, before = threading.Event(), renewals(frail_bus)
+    while renewals(frail_bus) < before + 3:  # each after half the lock: 3 s of a lock of 2 s
+        pause.wait(0.05)
+    open_gate(call, frail_host)
+    frail_bus.wait_for("reports", lambda counts: counts.total == 0)
+    assert seen(call, frail_host, 1) == [("long", 1)]
+
+
+def renewals(bus: ServiceBus) -> int:
+    return sum(count for name, count in bus.operations.items() if "renew-lock" in name)
+
+
+def test_a_lost_connection_costs_a_second_delivery_and_no_message(
+    frail_bus: ServiceBus, frail_host: FunctionsHost, send: Send, call: Any
+) -> None:
+    send(b"hold", "cut")
+    assert seen(call, frail_host, 1) == [("cut", 1)]
+    frail_bus.stop_listening()
+    open_gate(call, frail_host)
+    frail_bus.advance(3)
+    frail_bus.listen_again()
+    assert seen(call, frail_host, 2) == [("cut", 1), ("cut", 2)]
+    send(b"", "after")
+    assert seen(call, frail_host, 3)[-1] == ("after", 1)
+
+
+def test_a_host_that_stops_settles_what_it_is_handling(
+    frail_bus: ServiceBus, frail_host: FunctionsHost, send: Send, call: Any
+) -> None:
+    send(b"nap", "last")
+    assert seen(call, frail_host, 1) == [("last", 1)]
+    assert frail_host.stop() == 0
+    assert frail_bus.counts("reports").total == 0
+
+
+def test_a_message_outlives_a_host_that_is_killed(
+    frail_bus: ServiceBus, frail_host: FunctionsHost, send: Send, call: Any
+) -> None:
+    send(b"hold", "kept")
+    assert seen(call, frail_host, 1) == [("kept", 1)]
+    frail_host.kill()
+    frail_bus.advance(3)
+    frail_host.start()
+    open_gate(call, frail_host)
+    assert seen(call, frail_host, 1) == [("kept", 2)]
