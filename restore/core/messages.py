@@ -91,6 +91,7 @@ class DatabaseResult:
     lost: tuple[str, ...] = ()  # objects pg_restore could not create, with its message
     size_bytes: int = 0
     seconds: float = 0.0
+    oid: int = 0  # of the proven database: a rename keeps it, a database made anew has another
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class Plan:
     warnings: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
     hash: str = ""
+    creates: tuple[str, ...] = ()  # roles that are not on the target yet; a cleanup drops them
 
 
 def plan(
@@ -93,6 +94,7 @@ def plan(
         refusals=tuple(preflight.refusals(case, names)),
         warnings=tuple(preflight.warnings(case)),
         notes=tuple(preflight.notes(case)),
+        creates=tuple(sorted(case.roles - set(target.roles))),
     )
     return replace(result, hash=hashlib.sha256(_PLAN.dump_json(result)).hexdigest())
 
