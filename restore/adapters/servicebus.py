@@ -1,0 +1,259 @@
+"""Azure Service Bus: tickets and reports out; tickets in, one at a time, held while worked on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from azure.core.exceptions import AzureError
+from azure.servicebus import (
+    ServiceBusClient,
+    ServiceBusMessage,
+    ServiceBusReceivedMessage,
+    ServiceBusReceiver,
+    ServiceBusSender,
+)
+from azure.servicebus import exceptions as foreign
+from azure.servicebus.amqp import AmqpMessageBodyType
+
+from restore.adapters import azure_errors
+from restore.adapters.credentials import credential
+from restore.adapters.lock import LockKeeper
+from restore.core.messages import (
+    REPORTS,
+    TASKS,
+    Report,
+    Ticket,
+    decode_ticket,
+    encode_report,
+    encode_ticket,
+)
+from restore.errors import (
+    ConflictError,
+    InputError,
+    MessageError,
+    NotFoundError,
+    RestoreError,
+    TransientError,
+)
+from restore.ports import Hold
+from restore.settings import Connection
+
+_SEND_SECONDS = 30.0
+
+_ACCESS_HINT = (
+    "the identity needs the roles Azure Service Bus Data Sender and Data Receiver on the namespace "
+    "(a new assignment takes up to ten minutes)"
+)
+
+
+class BusError(InputError):
+    """The queue takes no messages, or not this one, until someone changes something."""
+
+    code = "bus"
+
+
+ERRORS: Mapping[type[Exception], type[RestoreError]] = {
+    foreign.ServiceBusError: TransientError,
+    foreign.ServiceBusConnectionError: TransientError,
+    foreign.ServiceBusAuthenticationError: azure_errors.AccessError,
+    foreign.ServiceBusAuthorizationError: azure_errors.AccessError,
+    foreign.OperationTimeoutError: TransientError,
+    foreign.MessageSizeExceededError: BusError,
+    foreign.MessageAlreadySettled: ConflictError,
+    foreign.MessageLockLostError: ConflictError,
+    foreign.SessionLockLostError: ConflictError,
+    foreign.MessageNotFoundError: ConflictError,
+    foreign.MessagingEntityNotFoundError: NotFoundError,
+    foreign.MessagingEntityDisabledError: BusError,
+    foreign.MessagingEntityAlreadyExistsError: ConflictError,
+    foreign.ServiceBusQuotaExceededError: TransientError,
+    foreign.ServiceBusServerBusyError: TransientError,
+    foreign.ServiceBusCommunicationError: TransientError,
+    foreign.SessionCannotBeLockedError: TransientError,
+    foreign.AutoLockRenewFailed: TransientError,
+    foreign.AutoLockRenewTimeout: TransientError,
+}
+
+_HINTS: Mapping[type[RestoreError], str] = {
+    azure_errors.AccessError: _ACCESS_HINT,
+    BusError: "is the queue enabled, and as the deployment made it?",
+    NotFoundError: "the deployment makes the queues; was the setting ServiceBusConnection changed?",
+    TransientError: "Service Bus is busy or cannot be reached: tried again by itself",
+}
+
+
+def translate(exc: Exception, what: str) -> RestoreError:
+    """Ours for `exc`; its own text may hold addresses and tokens, so its name must do."""
+    ours = next((ERRORS[base] for base in type(exc).__mro__ if base in ERRORS), None)
+    if ours is None:
+        return azure_errors.translate(exc, what, _ACCESS_HINT)
+    message = f"{what}: expected success, found {type(exc).__name__}"
+    return ours(message, _HINTS.get(ours, ""))
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (AzureError, foreign.MessageAlreadySettled) as exc:
+        raise translate(exc, what) from exc
+
+
+class ServiceBus:
+    """Both ends of the queues: what the control plane sends by, and workers take from.
+
+    Senders are kept open, shared by the threads of the function app one at a time, and built anew
+    after a failure. Receivers are closed as soon as they have received: one that stays open keeps
+    asking, and takes messages that nobody works on.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._client: ServiceBusClient | None = None
+        self._senders: dict[str, ServiceBusSender] = {}
+        self._sending = threading.Lock()
+
+    def close(self) -> None:
+        with self._sending:
+            self._drop_senders()
+
+    def send_ticket(self, ticket: Ticket, not_before: datetime | None = None) -> None:
+        self._send(TASKS, encode_ticket(ticket), ticket.message_id, not_before)
+
+    def send_report(self, report: Report) -> None:
+        self._send(REPORTS, encode_report(report), report.message_id)
+
+    @contextmanager
+    def take(self, wait_seconds: float) -> Iterator[Hold | None]:
+        with _translated(f"queue {TASKS}"):
+            taken = self._receive(wait_seconds)
+        if taken is None:
+            yield None
+            return
+        ticket, message = taken
+        hold = TicketHold(self._connect, ticket, message)
+        try:
+            yield hold
+        finally:
+            hold.release()
+
+    def _send(
+        self, queue: str, body: bytes, message_id: str, not_before: datetime | None = None
+    ) -> None:
+        message = ServiceBusMessage(
+            body,
+            message_id=message_id,
+            content_type="application/json",
+            scheduled_enqueue_time_utc=not_before,
+        )
+        with self._sending, _translated(f"queue {queue}"):
+            try:
+                self._sender(queue).send_messages(message, timeout=_SEND_SECONDS)
+            except BaseException:
+                self._drop_senders()
+                raise
+
+    def _sender(self, queue: str) -> ServiceBusSender:
+        if self._client is None:
+            self._client = self._connect()
+        if queue not in self._senders:
+            self._senders[queue] = self._client.get_queue_sender(queue)
+        return self._senders[queue]
+
+    def _drop_senders(self) -> None:
+        client, self._client = self._client, None
+        self._senders.clear()
+        if client is not None:
+            client.close()  # with its senders
+
+    def _receive(self, wait_seconds: float) -> tuple[Ticket, ServiceBusReceivedMessage] | None:
+        """A ticket and the message it came in. What is no ticket is dead-lettered on the way."""
+        end = time.monotonic() + wait_seconds
+        with self._connect() as client, client.get_queue_receiver(TASKS) as receiver:
+            while (left := end - time.monotonic()) > 0:
+                received = receiver.receive_messages(max_message_count=1, max_wait_time=left)
+                if not received:
+                    return None  # early, too, where the SDK could not read what came
+                if ticket := _ticket(receiver, received[0]):
+                    return ticket, received[0]
+        return None
+
+    def _connect(self, **options: Any) -> ServiceBusClient:
+        if self._connection.string:
+            return ServiceBusClient.from_connection_string(self._connection.string, **options)
+        identity = credential(self._connection.client_id)
+        return ServiceBusClient(self._connection.endpoint, identity, **options)
+
+
+def _ticket(receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage) -> Ticket | None:
+    try:
+        if message.body_type is not AmqpMessageBodyType.DATA:
+            raise MessageError(f"message body: expected bytes, found {message.body_type.value}")
+        return decode_ticket(b"".join(message.body))
+    except MessageError as exc:
+        receiver.dead_letter_message(
+            message, reason=exc.code, error_description=f"{exc.message}; {exc.hint}"
+        )
+        return None
+
+
+class TicketHold:
+    """A ticket in hand; the lock on its message is renewed until it is settled or let go."""
+
+    def __init__(
+        self,
+        connect: Callable[..., ServiceBusClient],
+        ticket: Ticket,
+        message: ServiceBusReceivedMessage,
+    ) -> None:
+        self.ticket = ticket
+        self._connect = connect
+        self._message = message
+        # The keeper has a deadline to meet, so it rather tries again itself than wait for the SDK.
+        self._keeper = LockKeeper(partial(connect, retry_total=0), TASKS, message)
+        self._keeper.start()
+
+    @property
+    def lost(self) -> bool:
+        """Whether a copy of the message may be with another worker by now. Changes nothing here."""
+        return self._keeper.lost
+
+    def complete(self) -> None:
+        self._settle(ServiceBusReceiver.complete_message)
+
+    def give_back(self) -> None:
+        self._settle(ServiceBusReceiver.abandon_message)
+
+    def release(self) -> None:
+        """Renew no more. Safe to repeat."""
+        self._keeper.stop()
+
+    def _settle(
+        self, settle: Callable[[ServiceBusReceiver, ServiceBusReceivedMessage], None]
+    ) -> None:
+        """Through a fresh receiver: the one a message came by may be detached hours later.
+
+        An answer of "lock lost" is no news: it also comes if the message was settled, and the
+        answer to that got lost.
+        Source: measured with azure-servicebus 7.15.0; it then settles by lock token.
+        """
+        self._keeper.stop()
+        with (
+            _translated(f"message {self.ticket.message_id}"),
+            self._connect() as client,
+            client.get_queue_receiver(TASKS) as receiver,
+        ):
+            try:
+                settle(receiver, self._message)
+            except (
+                foreign.MessageLockLostError,
+                foreign.MessageNotFoundError,
+                foreign.MessageAlreadySettled,
+            ):
+                return
