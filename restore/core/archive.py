@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from restore.core.encoding import reader
 from restore.core.sql import TokenKind
 from restore.core.toc import Compression, Entry, Head, OffsetFlag, Section, statement_tokens
 from restore.errors import ArchiveError
@@ -36,32 +37,6 @@ T = TypeVar("T")
 _COMPRESSIONS = dict(enumerate(Compression))
 _SECTIONS = dict(enumerate(Section, start=1))
 _FLAGS = {flag.value: flag for flag in OffsetFlag}
-
-_CODECS = {
-    "BIG5": "big5",
-    "EUC_CN": "gb2312",
-    "EUC_JP": "euc_jp",
-    "EUC_KR": "euc_kr",
-    "GB18030": "gb18030",
-    "GBK": "gbk",
-    "JOHAB": "johab",
-    "KOI8R": "koi8_r",
-    "KOI8U": "koi8_u",
-    "SHIFT_JIS_2004": "shift_jis_2004",
-    "SJIS": "cp932",
-    "UHC": "cp949",
-    "WIN866": "cp866",
-    "WIN874": "cp874",
-    "ISO_8859_5": "iso8859_5",
-    "ISO_8859_6": "iso8859_6",
-    "ISO_8859_7": "iso8859_7",
-    "ISO_8859_8": "iso8859_8",
-    **{
-        f"WIN{page}": f"cp{page}" for page in (1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257, 1258)
-    },
-    **{f"LATIN{n}": f"iso8859_{p}" for n, p in enumerate((1, 2, 3, 4, 9, 10, 13, 14, 15, 16), 1)},
-}
-"""Encodings by PostgreSQL's names; the others (UTF8, SQL_ASCII, …) are read as UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +140,7 @@ def _head(cursor: Cursor) -> Head:
     count_position = cursor.position
     count = _count(cursor, integer_bytes, offset_bytes)
     entries = tuple(_entries(cursor, count, version, offset_bytes))
-    decode = _decoder(_codec(entries))
+    decode = reader(_encoding(entries))
     return Head(
         version=version,
         integer_bytes=integer_bytes,
@@ -233,7 +208,7 @@ def _entries(
     cursor: Cursor, count: int, version: tuple[int, int, int], offset_bytes: int
 ) -> Iterator[Entry]:
     """The entries in order; from the ENCODING entry on, names are read in that encoding."""
-    decode = _decoder("utf-8")
+    decode = reader("")
     seen: set[int] = set()
     for _ in range(count):
         entry = _entry(cursor, version, offset_bytes, decode)
@@ -241,7 +216,7 @@ def _entries(
             raise ArchiveError(f"TOC: expected each entry once, found {entry.dump_id} twice")
         seen.add(entry.dump_id)
         if entry.description == "ENCODING":
-            decode = _decoder(_codec([entry]))
+            decode = reader(_encoding([entry]))
         yield entry
 
 
@@ -318,25 +293,10 @@ def _dependencies(cursor: Cursor) -> Iterator[int]:
         yield _number(cursor, digits)
 
 
-def _codec(entries: Iterable[Entry]) -> str:
-    """Python's name of the archive's encoding; UTF-8 where it says none or another one."""
+def _encoding(entries: Iterable[Entry]) -> str:
+    """The encoding of the archive's text by PostgreSQL's name, empty where it says none."""
     found = next((entry for entry in entries if entry.description == "ENCODING"), None)
     if found is None:
-        return "utf-8"
+        return ""
     words = statement_tokens(found, found.definition)
-    names = [token.text.upper() for token in words if token.kind is TokenKind.STRING]
-    return _CODECS.get("".join(names[:1]), "utf-8")
-
-
-def _decoder(codec: str) -> Callable[[bytes | None], str]:
-    """Reads bytes in `codec`; what that cannot read survives as surrogates of UTF-8."""
-
-    def decode(text: bytes | None) -> str:
-        if not text:
-            return ""
-        try:
-            return text.decode(codec)
-        except UnicodeDecodeError:
-            return text.decode("utf-8", "surrogateescape")
-
-    return decode
+    return next((token.text for token in words if token.kind is TokenKind.STRING), "")
