@@ -61,7 +61,7 @@ class App:
 
     async def drain(self, seconds: float) -> bool:
         """Wait until no call is running, at most so long; whether that came true."""
-        with contextlib.suppress(asyncio.TimeoutError):
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), seconds)
         return self._running == 0
 

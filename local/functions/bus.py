@@ -60,7 +60,7 @@ class QueueListener:
                     type(error).__name__,
                     error,
                 )
-                with contextlib.suppress(asyncio.TimeoutError):
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stopping.wait(), pause_seconds)
                 pause_seconds = min(2 * pause_seconds, _LONGEST_PAUSE_SECONDS)
 

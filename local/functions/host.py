@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,12 +13,11 @@ from local.functions import timers as timer_triggers
 from local.functions.admin import Admin
 from local.functions.app import App
 from local.functions.bus import QueueListener
+from local.functions.errors import FunctionAppError
 from local.functions.http import MAX_BODY_BYTES, HttpTriggers
 from local.functions.index import TriggerKind
 from local.functions.keys import Keys
 from local.functions.webhook import EventGridWebhook
-
-log = logging.getLogger("local.functions")
 
 
 class Host:
@@ -54,12 +52,18 @@ class Host:
         return cls(App(functions, python_side), config, environment, keys)
 
     async def start(self, port: int) -> str:
-        """Serve on 127.0.0.1 (`port` 0: a free one), start all triggers, and give the base URL."""
+        """Serve on 127.0.0.1 (`port` 0: a free one), start all triggers, and give the base URL.
+
+        Raises FunctionAppError when the port is taken.
+        """
         server = web.Application(client_max_size=MAX_BODY_BYTES)
         server.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(server, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(server, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        except OSError as error:
+            raise FunctionAppError(f"port {port}: expected free, found {error.strerror}") from error
         for work in (
             *(timer.run(self._stopping) for timer in self._timers.values()),
             *(listener.run(self._stopping) for listener in self._listeners),

@@ -43,7 +43,7 @@ class Timer:
         while not stopping.is_set():
             # Never before `last`: a wait may end a moment early, and the same time be due again.
             due = self._schedule.next_after(max(last, _now()))
-            with contextlib.suppress(asyncio.TimeoutError):
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), max(0.0, (due - _now()).total_seconds()))
             if not stopping.is_set():
                 await self.fire(past_due=self._schedule.next_after(due) <= _now())

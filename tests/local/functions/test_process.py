@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -141,17 +142,21 @@ def test_a_missing_setting_is_named_at_the_start(sample_app: Path) -> None:
     assert "environment" in caught.value.hint
 
 
-def test_a_taken_port_is_said_with_the_place_of_the_log(
+def test_a_taken_port_is_refused_at_the_start(make_app: Callable[[str], Path]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(FunctionAppError, match=rf"port {port}: expected free"):
+            FunctionsHost(make_app(PING), {}, port=port).start()
+
+
+def test_a_host_that_ends_before_it_is_ready_is_told_from_a_refusal(
     make_app: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    app = make_app(PING)
-    with FunctionsHost(app, {}) as first:
-        port = int(first.url.rsplit(":", 1)[1])
-        second = FunctionsHost(app, {}, port=port, log_path=tmp_path / "log")
-        with pytest.raises(HostProcessError, match="exit code 1") as caught:
-            second.start()
+    host = FunctionsHost(make_app("import os; os._exit(7)"), {}, log_path=tmp_path / "log")
+    with pytest.raises(HostProcessError, match="exit code 7") as caught:
+        host.start()
     assert str(tmp_path / "log") in caught.value.hint
-    assert "address already in use" in (tmp_path / "log").read_text()
+    assert not host.running
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")

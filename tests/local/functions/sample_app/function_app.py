@@ -117,6 +117,7 @@ def task_reported(message: func.ServiceBusMessage) -> None:
             "content_type": message.content_type,
         },
     )
+    mark(f"message-{message.message_id}", message.delivery_count)
     if body == b"hold":
         gate.wait(30)
     if body == b"nap":
