@@ -19,6 +19,9 @@ _TRAILERS = {
     b"-- PostgreSQL database cluster dump": _CLUSTER_TRAILER,
 }
 _BEHIND_TRAILER = rb"\r?\n--\s*(?:\\unrestrict [A-Za-z0-9]+\s*)?\Z"
+_TRANSACTION = re.compile(
+    rb"(?:ABORT|BEGIN|COMMIT|END|PREPARE\s+TRANSACTION|ROLLBACK|START)\b", re.IGNORECASE
+)
 _CONNECT_NAME = re.compile(r"dbname='(.*)'", re.DOTALL)
 _ABOUT_DATABASE = re.compile(
     r"(?:create|alter|drop) database|(?:comment on|security label (?:for \S+ )?on) database"
@@ -113,11 +116,13 @@ def safe(chunks: Iterable[bytes], database: str = "") -> Iterator[bytes]:
     The script of one database holds no \connect: it runs wherever the caller connected. With
     `database`, only that part of pg_dumpall's output, without the statements about the database
     itself, which would hit the one of that name and not the one connected to.
-    The last thing to happen is the ScriptError for a missing trailer: commit only after the end.
+    Without BEGIN and COMMIT, which pg_dump puts around large objects: they would end the one
+    transaction the caller has to run it in, for the last thing to happen is the ScriptError for a
+    missing trailer. Commit only after the end.
     """
     script = restricted(whole(pieces(chunks)))
     part = _part(script, database) if database else _without_metas(script)
-    return filter(None, map(_printed, part))
+    return filter(None, map(_printed, _in_one_transaction(part)))
 
 
 def _part(script: Iterable[Piece], database: str) -> Iterator[Piece]:
@@ -134,6 +139,17 @@ def _without_metas(script: Iterable[Piece]) -> Iterator[Piece]:
                 hint="dumped with --create, or by pg_dumpall: the script chooses its own database",
             )
         yield piece
+
+
+def _in_one_transaction(script: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in script:
+        if not isinstance(piece, Statement) or not _TRANSACTION.match(piece.text):
+            yield piece
+        elif piece.text not in (b"BEGIN;", b"COMMIT;"):
+            raise ScriptError(
+                "script: expected no transaction control but BEGIN and COMMIT, found another",
+                hint="the script is not as pg_dump wrote it",
+            )
 
 
 def count_rows(chunks: Iterable[bytes]) -> RowCounts:

@@ -119,6 +119,21 @@ def test_a_script_with_a_will_of_its_own_is_refused(body):
         list(safe(dump(body)))
 
 
+def test_a_safe_script_runs_in_the_one_transaction_of_its_caller():
+    script = b"".join(safe([SCRIPTS["crm-pg18.sql"]], CRM))
+    assert b"lo_open" in script
+    assert b"BEGIN;" not in script
+    assert b"COMMIT;" not in script
+
+
+@pytest.mark.parametrize(
+    "statement", [b"ROLLBACK;", b"END;", b"COMMIT AND CHAIN;", b"start transaction;", b"ABORT;"]
+)
+def test_a_script_that_would_end_its_callers_transaction_is_refused(statement):
+    with pytest.raises(ScriptError, match="transaction control"):
+        list(safe(dump(statement)))
+
+
 def test_a_truncated_script_is_refused_after_its_last_statement():
     """So nothing may be committed before the end was reached."""
     script = safe([OPEN + b"SELECT 1;"])
