@@ -1,0 +1,142 @@
+"""Task database-<n>: one dump into a fresh staging database, verified. Never into a live one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import sql
+
+from restore.adapters.postgres import Connection
+from restore.core.facts import Locale
+from restore.core.messages import DatabaseResult, TaskResult
+from restore.core.plan import DatabaseStep
+from restore.errors import RestoreError
+from restore.worker import fence
+from restore.worker.engine import load
+from restore.worker.job import Job
+from restore.worker.roles import borrow
+from restore.worker.stop import StoppedError
+from restore.worker.verify import verify
+
+# What servers answer to a locale or encoding they have not, or to an option newer than they are.
+_NO_SUCH_LOCALE = (
+    psycopg.errors.InvalidParameterValue,
+    psycopg.errors.WrongObjectType,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.SyntaxError,
+    psycopg.errors.UndefinedObject,
+    psycopg.errors.InvalidObjectDefinition,
+)
+_WITH_PROVIDER = 150000
+_WITH_BUILTIN = 170000
+
+
+def run(job: Job) -> TaskResult:
+    """Whatever an earlier attempt left in the staging database goes first: no row comes twice."""
+    started = time.monotonic()
+    step = job.step
+    connection = fence.hold(job, step)
+    with job.using(connection):
+        borrow(connection, job.plan)
+        job.meter.enter("creating")
+        drop(connection, step.staging)
+        warnings = _create(connection, step)
+    try:
+        proven, more = _restore(job, step, started)
+    except StoppedError:
+        raise  # the next worker, or the cleanup, begins with dropping it
+    except RestoreError:
+        with job.using(connection):
+            drop(connection, step.staging)
+        raise
+    return job.done(database=proven, warnings=(*warnings, *more))
+
+
+def drop(connection: Connection, database: str) -> None:
+    """Drop a staging database, with the sessions a dead worker left in it. Safe to repeat."""
+    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    connection.execute(statement.format(sql.Identifier(database)))
+
+
+def _restore(
+    job: Job, step: DatabaseStep, started: float
+) -> tuple[DatabaseResult, tuple[str, ...]]:
+    loaded = load(job, step)
+    verified = verify(job, step.staging, loaded)
+    job.meter.enter("analyzing")
+    with job.session(step.staging) as connection:
+        connection.execute("SET client_min_messages = error")  # tables of others are passed over
+        connection.execute("ANALYZE")
+        row = connection.execute(
+            "SELECT oid, pg_database_size(oid) FROM pg_database WHERE datname = current_database()"
+        ).fetchone()
+    assert row is not None, "the current database exists"
+    result = DatabaseResult(
+        name=step.name,
+        tables=verified.tables,
+        rows_expected=verified.rows_expected,
+        rows_found=verified.rows_found,
+        lost=(*loaded.lost, *verified.lost),
+        size_bytes=row[1],
+        seconds=time.monotonic() - started,
+        oid=row[0],
+    )
+    return result, (*loaded.warnings, *verified.warnings)
+
+
+def _create(connection: Connection, step: DatabaseStep) -> tuple[str, ...]:
+    """The empty staging database, as much like the archived one as the server can; warnings."""
+    refused = ""
+    for locale in _choices(step.locale):
+        statement = create_statement(step.staging, locale, connection.info.server_version)
+        try:
+            connection.execute(statement)
+        except _NO_SUCH_LOCALE as exc:
+            if locale == Locale():
+                raise
+            refused = refused or exc.diag.message_primary or "not accepted"
+            continue
+        break
+    if not refused:
+        return ()
+    chosen = locale.encoding or "the server's default"
+    return (
+        f"database {step.name!r}: expected the locale of the backup, found {refused};"
+        f" its encoding is {chosen}, its locale the server's default",
+    )
+
+
+def _choices(locale: Locale) -> Iterator[Locale]:
+    """What is tried: all of it; its encoding alone; the server's default."""
+    choices = (locale, Locale(encoding=locale.encoding), Locale())
+    yield from dict.fromkeys(choices)
+
+
+def create_statement(name: str, locale: Locale, server_version: int) -> sql.Composed:
+    """CREATE DATABASE from template0, the only one that takes any encoding and locale.
+
+    Source: postgresql.org/docs/18/sql-createdatabase.html
+    """
+    options: dict[str, str] = {
+        "ENCODING": locale.encoding,
+        "LC_COLLATE": locale.collate,
+        "LC_CTYPE": locale.ctype,
+    }
+    if server_version >= _WITH_PROVIDER and (locale.provider or locale.collate):
+        options["LOCALE_PROVIDER"] = locale.provider or "libc"
+    if locale.locale:
+        builtin = locale.provider == "builtin"
+        options["BUILTIN_LOCALE" if builtin else "ICU_LOCALE"] = locale.locale
+    clauses = [
+        sql.SQL("{} {}").format(sql.SQL(option), sql.Literal(value))
+        for option, value in options.items()
+        if value
+    ]
+    return sql.SQL(" ").join(
+        [
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)),
+            *clauses,
+        ]
+    )

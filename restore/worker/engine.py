@@ -1,0 +1,289 @@
+"""Who moves a dump's content into a staging database; for now PostgreSQL's own programs.
+
+An engine gets an empty database and a dump, and says what the dump held and what did not arrive.
+Whether the rows are there is not its word to give: they are counted afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO
+
+from restore.adapters.postgres import said_by_tool
+from restore.adapters.tools import CHUNK_BYTES, Child, Client, pick, restore_argv, rows_argv
+from restore.core import script
+from restore.core.dumps import Blob
+from restore.core.plan import DatabaseStep, Engine
+from restore.core.psql import Copy, Meta, Rows, RowsEnd, Statement, pieces
+from restore.errors import ArchiveError, RestoreError, ScriptError, ToolError
+from restore.worker import psql
+from restore.worker.complaints import Kind, Listener, Verdict
+from restore.worker.job import Job
+
+_SPARE_BYTES = 64 * 1024 * 1024
+_ENCODING = re.compile(rb"SET client_encoding = '(\w+)';")
+_OWNER_TO = re.compile(rb"ALTER\b.*\bOWNER TO .+;\s*", re.DOTALL)
+_NEW_SETTING = re.compile(rb"SET transaction_timeout = 0;\s*")
+_KNOWS_NEW_SETTING = 17
+_OFFLINE = {"LC_ALL": "C", "PATH": ""}
+
+Table = tuple[str, str]
+"""Schema and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a dump holds, and what of it did not arrive."""
+
+    rows: Mapping[Table, int]
+    all_counted: bool = True  # False: there are INSERT statements, whose rows nobody counted
+    encoding: str = "UTF8"  # of the names in `rows`, where they are not UTF-8
+    lost: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def load(job: Job, step: DatabaseStep) -> Loaded:
+    """Bring the content of `step.blob` into the empty database `step.staging`.
+
+    Raises ArchiveError or ScriptError for a dump that cannot be used, ToolError where the programs
+    fail, UnreachableError and the like where the server does.
+    """
+    match step.engine:
+        case Engine.PG_RESTORE:
+            return _load_archive(job, step)
+        case Engine.PSQL:
+            return _load_script(job, step)
+        case Engine.SCHEMA:
+            return _load_schema(job, step)
+
+
+def _chunks(job: Job, blob: Blob) -> Iterator[bytes]:
+    """The whole blob; its bytes count as handed on."""
+    size_bytes = 0
+    for chunk in job.landing.stream(job.restore.container, blob):
+        job.stop.check()
+        yield chunk
+        size_bytes += len(chunk)
+        job.meter.add(len(chunk))
+    if size_bytes != blob.size_bytes:
+        raise ArchiveError(
+            f"file {blob.name!r}: expected {blob.size_bytes} bytes, found {size_bytes}"
+        )
+
+
+# ---- archives ----------------------------------------------------------------------------------
+
+
+def _load_archive(job: Job, step: DatabaseStep) -> Loaded:
+    """Through a file where it is small enough, which allows parallel jobs; else through a pipe."""
+    client = pick(job.clients, step.client)
+    size_bytes = step.blob.size_bytes
+    room_bytes = shutil.disk_usage(tempfile.gettempdir()).free - _SPARE_BYTES
+    if size_bytes > min(job.limits.scratch_bytes, room_bytes):
+        return _through_pipe(job, step, client)
+    # Without a name: nothing is left behind whatever happens to us.
+    with tempfile.TemporaryFile() as file:
+        job.meter.enter("downloading", size_bytes)
+        for chunk in _chunks(job, step.blob):
+            file.write(chunk)
+        file.flush()
+        return _through_file(job, step, client, file)
+
+
+def _through_file(job: Job, step: DatabaseStep, client: Client, file: IO[bytes]) -> Loaded:
+    # Opens the file anew, so that each job has its own position in it. Source: proc(5).
+    path, kept = f"/proc/self/fd/{file.fileno()}", (file.fileno(),)
+    into = restore_argv(
+        client, step.staging, jobs=job.limits.jobs, file=path, keep_owners=step.keep_owners
+    )
+    listener = Listener()
+    with ExitStack() as children:
+        restoring = children.enter_context(
+            Child(into, job.server.environment(), files=kept, on_line=listener.hear)
+        )
+        counting = children.enter_context(
+            Child(rows_argv(client, path), _OFFLINE, files=kept, read=True)
+        )
+        children.enter_context(job.stop.ending(restoring.end))
+        children.enter_context(job.stop.ending(counting.end))
+        counter = children.enter_context(_Counter(counting.output()))
+        job.meter.enter("restoring")
+        return _concluded(step, listener, restoring, counting, counter)
+
+
+def _through_pipe(job: Job, step: DatabaseStep, client: Client) -> Loaded:
+    into = restore_argv(client, step.staging, keep_owners=step.keep_owners)
+    listener = Listener()
+    with ExitStack() as children:
+        restoring = children.enter_context(
+            Child(into, job.server.environment(), fed=True, on_line=listener.hear)
+        )
+        counting = children.enter_context(Child(rows_argv(client), _OFFLINE, fed=True, read=True))
+        children.enter_context(job.stop.ending(restoring.end))
+        children.enter_context(job.stop.ending(counting.end))
+        counter = children.enter_context(_Counter(counting.output()))
+        job.meter.enter("restoring", step.blob.size_bytes)
+        readers = [restoring, counting]
+        for chunk in _chunks(job, step.blob):
+            readers = [child for child in readers if child.feed(chunk)]
+            if not readers:
+                break
+        for child in readers:
+            child.close_input()
+        return _concluded(step, listener, restoring, counting, counter)
+
+
+def _concluded(
+    step: DatabaseStep, listener: Listener, restoring: Child, counting: Child, counter: _Counter
+) -> Loaded:
+    """What came of both passes. The counting one needs no server: if it fails, the dump is bad."""
+    verdict = listener.verdict(restoring.wait())
+    if verdict.fatal and (broken := said_by_tool(restoring.said, f"dump {step.blob.name!r}")):
+        raise broken
+    rows = counter.result()
+    if counting.wait() or isinstance(rows, RestoreError):
+        reason = verdict.fatal or " ".join(counting.said[-1:]) or str(rows)
+        raise ArchiveError(
+            f"dump {step.blob.name!r}: expected a whole archive, found: {reason}",
+            "restore this recovery point again into a fresh container, or choose another point",
+        )
+    if verdict.fatal:
+        raise ToolError(
+            f"dump {step.blob.name!r}: expected pg_restore to reach its end, found: {verdict.fatal}"
+        )
+    lost, owners = _by_kind(verdict, Kind.LOST), _by_kind(verdict, Kind.OWNER)
+    return Loaded(
+        rows.copied, not rows.inserts, counter.encoding, lost, _owner_warning(step, owners)
+    )
+
+
+def _by_kind(verdict: Verdict, kind: Kind) -> tuple[str, ...]:
+    return tuple(str(complaint) for complaint in verdict.complaints if complaint.kind is kind)
+
+
+def _owner_warning(step: DatabaseStep, owners: tuple[str, ...]) -> tuple[str, ...]:
+    if not owners:
+        return ()
+    return (
+        f"database {step.name!r}: {len(owners)} objects keep the restoring login as their owner,"
+        f" the first: {owners[0]}",
+    )
+
+
+class _Counter:
+    """Counts the rows of a script in a thread of its own, as fast as it is printed."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._result: script.RowCounts | RestoreError | None = None
+        self._thread = threading.Thread(target=self._count, daemon=True)
+        self.encoding = "UTF8"
+
+    def __enter__(self) -> _Counter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The program that prints is ended after this: it must not wait for us."""
+
+    def _count(self) -> None:
+        try:
+            self._result = script.count_rows(self._watched())
+        except RestoreError as exc:
+            self._result = exc
+            for _ in self._chunks:  # whoever prints must not wait for a reader that is gone
+                pass
+
+    def _watched(self) -> Iterator[bytes]:
+        found = None
+        seen_bytes = 0
+        for chunk in self._chunks:
+            if found is None and seen_bytes < CHUNK_BYTES and (found := _ENCODING.search(chunk)):
+                self.encoding = found[1].decode()
+            seen_bytes += len(chunk)
+            yield chunk
+
+    def result(self) -> script.RowCounts | RestoreError:
+        """Waits until the script has ended."""
+        self._thread.join()
+        assert self._result is not None, "the thread ends with a result"
+        return self._result
+
+
+# ---- scripts -----------------------------------------------------------------------------------
+
+
+def _load_script(job: Job, step: DatabaseStep) -> Loaded:
+    """Plain SQL, in one transaction: committed only once its trailer was seen."""
+    job.meter.enter("restoring", step.blob.size_bytes)
+    passing = _Passing(job, step)
+    psql.run(
+        job,
+        f"dump {step.blob.name!r}",
+        passing.parts(),
+        major=step.client,
+        database=step.staging,
+        single_transaction=True,
+    )
+    return Loaded(dict(passing.rows), not passing.inserts, passing.encoding)
+
+
+class _Passing:
+    """A script on its way to psql: counted, and without what this server would stumble over."""
+
+    def __init__(self, job: Job, step: DatabaseStep) -> None:
+        self._chunks = _chunks(job, step.blob)
+        self._keep_owners = step.keep_owners
+        self._old_server = int(re.split(r"\D", job.plan.target_version)[0]) < _KNOWS_NEW_SETTING
+        self.rows: Counter[Table] = Counter()
+        self.inserts = 0
+        self.encoding = "UTF8"
+
+    def parts(self) -> Iterator[bytes]:
+        table: Table = ("", "")
+        for piece in script.restricted(script.whole(pieces(self._chunks))):
+            match piece:
+                case Copy(text, target):
+                    table = target.schema, target.table
+                    self.rows[table] += 0
+                    yield text + b"\n"
+                case Rows(data):
+                    self.rows[table] += data.count(b"\n")
+                    yield data
+                case RowsEnd():
+                    yield b"\\.\n"
+                case Statement(text) if not self._left_out(text):
+                    self._note(text)
+                    yield text + b"\n"
+                case Meta(command):
+                    raise ScriptError(rf"script: expected one database's, found \{command}")
+
+    def _left_out(self, statement: bytes) -> bool:
+        owner = not self._keep_owners and _OWNER_TO.fullmatch(statement)
+        return bool(owner or (self._old_server and _NEW_SETTING.fullmatch(statement)))
+
+    def _note(self, statement: bytes) -> None:
+        self.inserts += statement[:6].upper() == b"INSERT"
+        if encoding := _ENCODING.match(statement):
+            self.encoding = encoding[1].decode()
+
+
+def _load_schema(job: Job, step: DatabaseStep) -> Loaded:
+    """One database's part of the schema script: no rows."""
+    job.meter.enter("restoring", step.blob.size_bytes)
+    psql.run(
+        job,
+        f"schema of {step.name!r}",
+        script.safe(_chunks(job, step.blob), step.name),
+        major=step.client,
+        database=step.staging,
+        single_transaction=True,
+    )
+    return Loaded({})

@@ -1,0 +1,185 @@
+"""One ticket, from the queue to a stored and reported result."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from restore.adapters.postgres import Server, Tls
+from restore.adapters.tools import Client
+from restore.core.messages import Failure, Report, Result, TaskResult, Ticket, failure
+from restore.core.request import Target
+from restore.core.state import Restore
+from restore.errors import NotFoundError, RestoreError, TargetError
+from restore.ports import Bus, Clock, Hold, Inbox, Landing, Login, Records, Secrets, States
+from restore.worker import cleanup, database, finish, prepare, roles
+from restore.worker.job import Job, Limits
+from restore.worker.meter import Meter
+from restore.worker.stop import Reason, Stop, StoppedError
+from restore.worker.watch import Departure, Watch, Watched, is_expected, is_unwanted
+
+log = logging.getLogger("restore.worker")
+
+_TASKS: Mapping[str, Callable[[Job], TaskResult]] = {
+    "prepare": prepare.run,
+    "roles": roles.run,
+    "tablespaces": roles.run_tablespaces,
+    "database": database.run,
+    "finish": finish.run,
+    "cleanup": cleanup.run,
+}
+
+
+class TargetNotAllowedError(TargetError):
+    """The request names a server this installation may not write to."""
+
+    code = "target-not-allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What a worker has at hand. `token` gives a Microsoft Entra token for PostgreSQL."""
+
+    clock: Clock
+    states: States
+    records: Records
+    landing: Landing
+    bus: Bus
+    inbox: Inbox
+    secrets: Secrets
+    token: Callable[[], str]
+    targets: tuple[str, ...]
+    tls: Tls
+    clients: Mapping[int, Client]
+    limits: Limits = field(default_factory=Limits)
+    departure: Departure = field(default_factory=Departure)
+    round_seconds: float = 2.0  # between two pieces of news
+
+
+def work(worker: Worker, hold: Hold) -> None:
+    """Do what the ticket asks for, unless it was done; then settle it.
+
+    The result is stored before the message is settled, and the fences of the task are held until it
+    is stored: whoever gets them next finds it. Errors outside of the task itself (storage, bus)
+    leave the message to its lock, so that it comes again.
+    """
+    ticket = hold.ticket
+    result = worker.records.result(ticket.restore, ticket.task, ticket.attempt)
+    if result is None:
+        restore = _expecting(worker, ticket)
+        if restore is None:
+            _log(ticket, "not expected")
+            hold.complete()
+            return
+        try:
+            with ExitStack() as held:
+                result = _store(worker, ticket, restore, held)
+        except StoppedError as stopped:
+            if stopped.reason is Reason.LEAVING:
+                _log(ticket, "handed back")
+                hold.give_back()
+                return
+            result = worker.records.result(ticket.restore, ticket.task, ticket.attempt)
+        if result is None:
+            _log(ticket, "superseded")
+            hold.complete()
+            return
+    worker.bus.send_report(Report(ticket.restore, ticket.task, ticket.attempt))
+    hold.complete()
+
+
+def _expecting(worker: Worker, ticket: Ticket) -> Restore | None:
+    """The restore, if it waits for this ticket."""
+    try:
+        restore = worker.states.load(ticket.restore).restore
+    except NotFoundError:
+        return None
+    return restore if is_expected(restore, ticket) else None
+
+
+def _store(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> TaskResult:
+    """The result of this attempt, stored. Raises StoppedError if it is not ours to give."""
+    _log(ticket, "started")
+    started = time.monotonic()
+    try:
+        found = _attempt(worker, ticket, restore, held)
+    except StoppedError as stopped:
+        if stopped.reason is not Reason.CANCELLED:
+            raise
+        found = _ended(ticket, Result.CANCELLED)
+    seconds = time.monotonic() - started
+    stored = worker.records.put_result(ticket.restore, replace(found, seconds=seconds))
+    _log(ticket, stored.result.value, stored)
+    return stored
+
+
+def _attempt(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> TaskResult:
+    """Run the task. Whatever goes wrong in it becomes its result."""
+    if is_unwanted(restore, ticket):
+        return _ended(ticket, Result.CANCELLED)
+    try:
+        job = _job(worker, ticket, restore, held)
+        watched = Watched(ticket, job.stop, job.meter, worker.states, worker.records, worker.clock)
+        with Watch(watched, worker.departure, worker.round_seconds):
+            return _TASKS[ticket.task.partition("-")[0]](job)
+    except StoppedError:
+        raise
+    except RestoreError as exc:
+        return _ended(ticket, Result.FAILED, failure(exc))
+    except Exception as exc:
+        log.exception("internal", extra=_fields(ticket))
+        reason = f"internal error: expected none, found {type(exc).__name__}"
+        hint = "see the worker's log; this is a fault of the restore, please report it"
+        return _ended(ticket, Result.FAILED, Failure("internal", reason, hint))
+
+
+def _ended(ticket: Ticket, result: Result, why: Failure | None = None) -> TaskResult:
+    return TaskResult(ticket.task, ticket.attempt, result, why)
+
+
+def _job(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> Job:
+    """Raises TargetNotAllowedError: the last look at the list, by the one who would do it."""
+    target = restore.request.target
+    if target.address not in worker.targets:
+        raise TargetNotAllowedError(
+            f"target: expected one of {', '.join(worker.targets)}, found {target.address}",
+            "add it to RESTORE_TARGETS of the function app and of the workers",
+        )
+    application = f"restore/{ticket.restore}/{ticket.task}"
+    return Job(
+        ticket=ticket,
+        restore=restore,
+        server=Server(lambda: _login(worker, target), worker.tls, application),
+        landing=worker.landing,
+        clients=worker.clients,
+        limits=worker.limits,
+        stop=Stop(),
+        meter=Meter(),
+        held=held,
+        decided=lambda: (
+            worker.records.result(ticket.restore, ticket.task, ticket.attempt) is not None
+        ),
+    )
+
+
+def _login(worker: Worker, target: Target) -> Login:
+    password = worker.secrets.get(target.secret) if target.secret else worker.token()
+    return Login(target.host, target.port, target.user, password, target.database)
+
+
+def _fields(ticket: Ticket) -> dict[str, object]:
+    return {"restore": ticket.restore, "task": ticket.task, "attempt": ticket.attempt}
+
+
+def _log(ticket: Ticket, state: str, result: TaskResult | None = None) -> None:
+    fields = {**_fields(ticket), "state": state}
+    if result is not None:
+        fields["seconds"] = round(result.seconds, 3)
+        if result.failure:
+            fields["code"] = result.failure.code
+        if result.database:
+            fields["bytes"] = result.database.size_bytes
+    log.info("task", extra=fields)
