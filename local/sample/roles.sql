@@ -1,0 +1,20 @@
+-- What a customer's administrator creates; passwords are for nothing but this sample.
+CREATE ROLE app_readonly NOLOGIN;
+CREATE ROLE app_writer NOLOGIN;
+CREATE ROLE shop_owner LOGIN PASSWORD 'sample-owner' CREATEDB;
+CREATE ROLE shop_web LOGIN PASSWORD 'sample-web' VALID UNTIL '2031-06-30 12:00:00+00' CONNECTION LIMIT 25;
+CREATE ROLE "Reporting Team" NOLOGIN NOINHERIT;
+CREATE ROLE "o'Brien, Ltd." LOGIN;
+CREATE ROLE "Zoë ""Q"" 漢字" LOGIN PASSWORD 'sample-zoe';
+CREATE ROLE not_azuresu_user LOGIN CREATEROLE;
+GRANT app_readonly TO app_writer;
+GRANT app_writer TO shop_web;
+GRANT app_readonly TO "Reporting Team" WITH ADMIN OPTION;
+GRANT "Reporting Team" TO "Zoë ""Q"" 漢字";
+GRANT azure_pg_admin TO shop_owner;
+GRANT pg_monitor TO "Reporting Team";
+GRANT shop_owner, "Reporting Team" TO CURRENT_USER;
+ALTER ROLE shop_web SET search_path = app, public;
+ALTER ROLE shop_web SET statement_timeout = '30s';
+ALTER ROLE "Reporting Team" SET default_transaction_read_only = 'on';
+COMMENT ON ROLE shop_web IS 'the shop''s own login';
