@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._flush_is_due = False
         self._is_paused = False
         self._is_greeted = False
+        self._is_ending = False
         self._last_heard = self._loop.time()
         self._heartbeat: asyncio.TimerHandle | None = None
 
@@ -91,7 +92,7 @@ class Connection(asyncio.Protocol):
         self._last_heard = self._loop.time()
         self._incoming += data
         try:
-            while self._transport is not None and self._take_next():
+            while not self._is_ending and self._take_next():
                 pass
         except Refusal as refusal:
             error = amqp_error(refusal.condition, refusal.description)
@@ -115,6 +116,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection off without a word."""
+        self._is_ending = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -171,7 +173,7 @@ class Connection(asyncio.Protocol):
             self.send(header)
         else:
             self.send(SASL_HEADER)
-            self._loop.call_soon(self._close)
+            self._end()
 
     def _receive(self, frame: Frame) -> None:
         channel = self.channels.get(frame.channel)
@@ -216,6 +218,11 @@ class Connection(asyncio.Protocol):
 
     def _hang_up(self, fields: list[bytes]) -> None:
         self.send(write(0, Performative.CLOSE, fields))
+        self._end()
+
+    def _end(self) -> None:
+        """Send what is to be sent, hear no more, and close."""
+        self._is_ending = True
         self._loop.call_soon(self._close)
 
     def _close(self) -> None:
