@@ -21,10 +21,10 @@ from restore.adapters.tools import CHUNK_BYTES, Child, Client, pick, restore_arg
 from restore.core import script
 from restore.core.dumps import Blob
 from restore.core.plan import DatabaseStep, Engine
-from restore.core.psql import Copy, Meta, Rows, RowsEnd, Statement, pieces
+from restore.core.sql import copy_target, text_of, tokens
 from restore.errors import ArchiveError, RestoreError, ScriptError, ToolError
 from restore.worker import psql
-from restore.worker.complaints import Kind, Listener, Verdict
+from restore.worker.complaints import Kind, Listener
 from restore.worker.job import Job
 
 _SPARE_BYTES = 64 * 1024 * 1024
@@ -32,6 +32,7 @@ _ENCODING = re.compile(rb"SET client_encoding = '(\w+)';")
 _OWNER_TO = re.compile(rb"ALTER\b.*\bOWNER TO .+;\s*", re.DOTALL)
 _NEW_SETTING = re.compile(rb"SET transaction_timeout = 0;\s*")
 _KNOWS_NEW_SETTING = 17
+_ROWS_END = b"\\.\n"
 _OFFLINE = {"LC_ALL": "C", "PATH": ""}
 
 Table = tuple[str, str]
@@ -158,14 +159,10 @@ def _concluded(
         raise ToolError(
             f"dump {step.blob.name!r}: expected pg_restore to reach its end, found: {verdict.fatal}"
         )
-    lost, owners = _by_kind(verdict, Kind.LOST), _by_kind(verdict, Kind.OWNER)
+    lost, owners = verdict.of(Kind.LOST), verdict.of(Kind.OWNER)
     return Loaded(
         rows.copied, not rows.inserts, counter.encoding, lost, _owner_warning(step, owners)
     )
-
-
-def _by_kind(verdict: Verdict, kind: Kind) -> tuple[str, ...]:
-    return tuple(str(complaint) for complaint in verdict.complaints if complaint.kind is kind)
 
 
 def _owner_warning(step: DatabaseStep, owners: tuple[str, ...]) -> tuple[str, ...]:
@@ -247,23 +244,25 @@ class _Passing:
         self.encoding = "UTF8"
 
     def parts(self) -> Iterator[bytes]:
-        table: Table = ("", "")
-        for piece in script.restricted(script.whole(pieces(self._chunks))):
-            match piece:
-                case Copy(text, target):
-                    table = target.schema, target.table
-                    self.rows[table] += 0
-                    yield text + b"\n"
-                case Rows(data):
-                    self.rows[table] += data.count(b"\n")
-                    yield data
-                case RowsEnd():
-                    yield b"\\.\n"
-                case Statement(text) if not self._left_out(text):
-                    self._note(text)
-                    yield text + b"\n"
-                case Meta(command):
-                    raise ScriptError(rf"script: expected one database's, found \{command}")
+        """The script in pieces. Behind a COPY come its rows, and then the line that ends them."""
+        table: Table | None = None
+        for part in script.safe(self._chunks):
+            if table is not None:
+                table = self._in_copy(table, part)
+            elif part[:5].upper() == b"COPY ":
+                table = _copied_table(part)
+                self.rows[table] += 0
+            elif self._left_out(part):
+                continue
+            else:
+                self._note(part)
+            yield part
+
+    def _in_copy(self, table: Table, part: bytes) -> Table | None:
+        if part == _ROWS_END:
+            return None
+        self.rows[table] += part.count(b"\n")
+        return table
 
     def _left_out(self, statement: bytes) -> bool:
         owner = not self._keep_owners and _OWNER_TO.fullmatch(statement)
@@ -273,6 +272,13 @@ class _Passing:
         self.inserts += statement[:6].upper() == b"INSERT"
         if encoding := _ENCODING.match(statement):
             self.encoding = encoding[1].decode()
+
+
+def _copied_table(statement: bytes) -> Table:
+    target = copy_target(list(tokens(text_of(statement))))
+    if target is None:
+        raise ScriptError("script: expected COPY … FROM stdin, found another COPY")
+    return target.schema, target.table
 
 
 def _load_schema(job: Job, step: DatabaseStep) -> Loaded:
