@@ -57,7 +57,7 @@ class LocalVault:
         self._points: list[RecoveryPoint] = []
         self._jobs: dict[str, Job] = {}
         self._operations: dict[str, Operation] = {}
-        self._blobs = BlobServiceClient.from_connection_string(storage)
+        self._blobs = BlobServiceClient.from_connection_string(storage, retry_total=1)
         self._changing = threading.Lock()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
