@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -95,7 +96,8 @@ def land(
 ) -> None:
     """Put the files of the job's recovery point into `container`, and end the job.
 
-    The outermost frame of a thread: whatever goes wrong becomes the job's error.
+    The outermost frame of a thread: whatever goes wrong becomes the job's error. Files that are
+    late (`Faults.late_blobs`) come after the job has ended, or never if the vault stops.
     """
     files = job.point.files
     in_time = len(files) - faults_now.late_blobs
@@ -103,11 +105,12 @@ def land(
         _upload(job, container, files[:in_time], faults_now, stopped)
     except Refusal as refusal:
         job.error = refusal
-    except AzureError as error:
-        job.error = Refusal(500, "CloudInternalError", str(error).splitlines()[0])
+    except Exception as error:
+        job.error = Refusal(500, "CloudInternalError", f"{type(error).__name__}: {error}")
     job.ended = _now()
-    if job.error is None and faults_now.late_blobs and not stopped.wait(faults_now.late_seconds):
-        _upload(job, container, files[in_time:], faults_now, stopped)
+    if job.error is None and not stopped.wait(faults_now.late_seconds if files[in_time:] else 0):
+        with suppress(Refusal, AzureError):
+            _upload(job, container, files[in_time:], faults_now, stopped)
 
 
 def _upload(

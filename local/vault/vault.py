@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ class Operation:
     job: Job | None = None
     error: Refusal | None = None
     polls: int = 0
-    ended: datetime | None = field(default=None)
+    ended: datetime | None = None
 
 
 class LocalVault:
@@ -214,17 +214,18 @@ class LocalVault:
         job = self._jobs.get(job_id)
         if job is None or job.order.cross_region != cross_region:
             raise faults.not_found(f"backupJobs/{job_id}")
-        with self._changing:
-            job.polls += 1
-        return job, self._status(job)
+        return job, self._look_at(job)
 
     def jobs(self, *, cross_region: bool = False) -> Iterable[tuple[Job, str]]:
         """All jobs, newest first, each with the status it shows."""
         newest_first = sorted(self._jobs.values(), key=lambda job: job.started, reverse=True)
-        fit = (job for job in newest_first if job.order.cross_region == cross_region)
-        return [(job, self._status(job)) for job in fit]
+        fit = [job for job in newest_first if job.order.cross_region == cross_region]
+        return [(job, self._look_at(job)) for job in fit]
 
-    def _status(self, job: Job) -> str:
+    def _look_at(self, job: Job) -> str:
+        """The status it shows this time."""
+        with self._changing:
+            job.polls += 1
         if job.ended is None or job.polls <= self.faults.job_polls:
             return "InProgress"
         return "Failed" if job.error else "Completed"

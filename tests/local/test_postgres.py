@@ -164,6 +164,15 @@ def test_programs_the_account_cannot_reach_are_copied(tmp_path):
         assert ask(server.admin_conninfo(), "SELECT 1") == [(1,)]
 
 
+def test_a_child_that_will_not_go_politely_is_killed(tmp_path):
+    deaf = "trap '' TERM; echo deaf; while :; do sleep 1; done"
+    with (tmp_path / "out").open("wb") as output:
+        child = processes.start(["sh", "-c", deaf], cwd=tmp_path, output=output)
+    while (tmp_path / "out").read_text() != "deaf\n":
+        time.sleep(0.01)
+    assert processes.stop(child, patience_seconds=0.1) == -signal.SIGKILL
+
+
 def test_a_major_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(NotFoundError, match="PostgreSQL 9") as caught:
         binaries(9)
