@@ -8,8 +8,8 @@ filters, quotas or TLS.
     with ServiceBus(broker) as bus:
         ServiceBusClient.from_connection_string(bus.connection_string)
 
-Layers: primitives, codec, frames (bytes) · message, shelf, queue, sessions, topic, broker
-(semantics, no network) · links, channel, connection, listener, server (network).
+Layers: primitives, decoder, encoder, frames (bytes) · message, shelf, queue, sessions, topic,
+broker (semantics, no network) · links, channel, connection, listener, server (network).
 """
 
 from local.servicebus.broker import Broker

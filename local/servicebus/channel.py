@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from local.servicebus.attach import link_for
-from local.servicebus.codec import described_list
+from local.servicebus.encoder import described_list
 from local.servicebus.frames import (
     Attach,
     Disposition,

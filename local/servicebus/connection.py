@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from local.servicebus.authorization import Claims
 from local.servicebus.channel import Channel
-from local.servicebus.codec import DecodeError
+from local.servicebus.decoder import DecodeError
 from local.servicebus.frames import (
     AMQP_HEADER,
     HEARTBEAT,

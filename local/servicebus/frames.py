@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from local.servicebus.codec import DecodeError, decode, described_list, spans
+from local.servicebus.decoder import DecodeError, decode, spans
+from local.servicebus.encoder import described_list
 from local.servicebus.primitives import Described, Raw, Symbol, Timestamp
 
 SASL_HEADER = b"AMQP\x03\x01\x00\x00"

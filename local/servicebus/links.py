@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from local.servicebus.codec import DecodeError, decode, described_list
+from local.servicebus.decoder import DecodeError, decode
+from local.servicebus.encoder import described_list
 from local.servicebus.frames import Attach, Flow, Outcome, Performative, Transfer, amqp_error
 from local.servicebus.message import DATA, Message
 from local.servicebus.primitives import Described, Raw, Symbol, UByte, UInt, ULong

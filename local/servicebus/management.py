@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from local.servicebus.codec import DecodeError
+from local.servicebus.decoder import DecodeError
 from local.servicebus.message import Message
 from local.servicebus.primitives import Array, Int, Kind, Timestamp
 from local.servicebus.queue import Queue

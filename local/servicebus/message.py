@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from local.servicebus.codec import DecodeError, decode, described_list, raw_map, section
+from local.servicebus.decoder import DecodeError, decode, raw_map
+from local.servicebus.encoder import described_list, section
 from local.servicebus.primitives import Described, Int, Raw, Symbol, Timestamp, UByte, UInt
 
 HEADER, DELIVERY_ANNOTATIONS, ANNOTATIONS, PROPERTIES, APPLICATION = range(0x70, 0x75)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import heapq
 import uuid
-from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from local.servicebus.clock import Alarm
 from local.servicebus.config import Counts, QueueConfig
+from local.servicebus.consumers import Consumer, Rota
 from local.servicebus.duplicates import DuplicateHistory
+from local.servicebus.locks import Locks
 from local.servicebus.message import DESCRIPTION, REASON, Message, State
 from local.servicebus.refusal import lock_lost, too_large
 from local.servicebus.shelf import Shelf, Surroundings
@@ -23,23 +24,10 @@ DEAD_LETTERS = "/$DeadLetterQueue"
 _NEVER = 1 << 31
 
 
-class Consumer(Protocol):
-    """One receiver on a queue."""
-
-    receive_and_delete: bool
-
-    def can_take(self) -> bool:
-        """Whether the receiver asked for another message and could be sent one."""
-
-    def deliver(self, message: Message) -> None:
-        """Send the message; its `token` is the lock, None if it is no longer in the queue."""
-
-
 class Queue:
     """A queue, a subscription or a dead-letter queue.
 
-    `locks` is ordered by expiry, since the lock duration of a queue is constant and a renewed
-    lock moves to the end. Expired locks are returned by an alarm, never by a scan.
+    An alarm rings when the first lock, schedule or time to live is over.
     """
 
     def __init__(
@@ -49,7 +37,7 @@ class Queue:
         self.key = name.lower()
         self.config = config
         self.shelf = Shelf(self.key, around)
-        self.locks: OrderedDict[uuid.UUID, Message] = OrderedDict()
+        self.locks = Locks()
         self.dead_letters: Queue | None = None
         if not is_dead:
             dead = QueueConfig(lock_seconds=config.lock_seconds, max_delivery_count=_NEVER)
@@ -57,7 +45,7 @@ class Queue:
         self.clock = around.clock
         self._store = around.store
         self._duplicates = DuplicateHistory(config.duplicate_window_seconds)
-        self._consumers: deque[Consumer] = deque()
+        self._rota = Rota()
         self._ready: list[int] = []
         self._timed: list[tuple[float, int]] = []
         self._alarm = Alarm(self.clock, self.tick)
@@ -102,13 +90,12 @@ class Queue:
 
     def attach(self, consumer: Consumer) -> None:
         """Let a receiver take part, in turn with the others."""
-        self._consumers.append(consumer)
+        self._rota.add(consumer)
         self.wake()
 
     def detach(self, consumer: Consumer) -> None:
         """Forget a receiver. What it has locked stays locked."""
-        if consumer in self._consumers:
-            self._consumers.remove(consumer)
+        self._rota.remove(consumer)
 
     def wake(self) -> None:
         """Deliver what can be delivered, after what runs now."""
@@ -119,7 +106,7 @@ class Queue:
     def pump(self) -> None:
         """Give ready messages, oldest first, to the receivers in turn."""
         while self._ready:
-            consumer = self._next_consumer()
+            consumer = self._rota.next()
             if consumer is None:
                 return
             message = self._pop(self._ready)
@@ -164,19 +151,11 @@ class Queue:
 
     def renew(self, token: uuid.UUID) -> float:
         """Lock the message for another lock duration; the time the lock ends now."""
-        message = self.locks.get(token)
-        if message is None or message.locked_until <= self.clock.now():
-            raise lock_lost()
-        message.locked_until = self.clock.now() + self.config.lock_seconds
-        self.locks.move_to_end(token)
+        message = self.locks.renew(token, self.clock.now(), self.config.lock_seconds)
         self.shelf.save(message)
         return message.locked_until
 
-    # Looking
-
-    def peek(self, start: int, limit: int, session_id: str | None = None) -> list[Message]:
-        """Up to `limit` messages from sequence number `start`, in any state, locking none."""
-        return self.shelf.peek(start, limit, session_id)
+    # Looking and waiting
 
     def take_deferred(self, sequences: Sequence[int], *, delete: bool) -> list[Message]:
         """Deferred messages by sequence number, locked or removed; all of them or none."""
@@ -228,18 +207,16 @@ class Queue:
         return until
 
     def _expire_locks(self) -> None:
-        while self.locks:
-            token, message = next(iter(self.locks.items()))
-            if message.locked_until > self.clock.now():
-                self._alarm.set(message.locked_until)
-                return
-            del self.locks[token]
+        while (message := self.locks.pop_expired(self.clock.now())) is not None:
             self._give_back(message, failed=True)
+        expiry = self.locks.next_expiry()
+        if expiry is not None:
+            self._alarm.set(expiry)
 
     # Steps
 
     def _take(self, token: uuid.UUID) -> Message:
-        message = self.locks.pop(token, None)
+        message = self.locks.remove(token)
         if message is None:
             raise lock_lost()
         if message.locked_until <= self.clock.now():
@@ -281,14 +258,6 @@ class Queue:
         self._offer(message)
         self.wake()
 
-    def _next_consumer(self) -> Consumer | None:
-        for _ in range(len(self._consumers)):
-            consumer = self._consumers[0]
-            self._consumers.rotate(-1)
-            if consumer.can_take():
-                return consumer
-        return None
-
     def _pop(self, ready: list[int]) -> Message | None:
         """The oldest message that is still ready; drops what expired meanwhile."""
         while ready:
@@ -315,7 +284,7 @@ class Queue:
         token = uuid.uuid4()
         message.locked_until = self._hold(message, token)
         message.token, message.state = token, State.LOCKED
-        self.locks[token] = message
+        self.locks.add(token, message)
         self.shelf.save(message)
 
     def _give_back(self, message: Message, *, failed: bool) -> None:
@@ -360,7 +329,7 @@ class Queue:
         if message.state is State.SCHEDULED and message.due_at is not None:
             self._time(message.due_at, message)
         elif message.state is State.LOCKED and message.token and not self.config.requires_session:
-            self.locks[message.token] = message
+            self.locks.add(message.token, message)
             self._alarm.set(message.locked_until)
         elif message.state is not State.DEFERRED:
             self._make_ready(message)

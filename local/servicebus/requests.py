@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from local.servicebus import management
-from local.servicebus.codec import decode, encode, section
+from local.servicebus.decoder import decode
+from local.servicebus.encoder import encode, section
 from local.servicebus.frames import Attach, path_of
 from local.servicebus.links import CONTROL_BYTES, IncomingLink, ReplyLink
 from local.servicebus.message import APPLICATION, PROPERTIES, VALUE

@@ -44,7 +44,7 @@ class ServiceBus:
         self._keys = dict(keys or {})
         self._idle = (idle_seconds, link_idle_seconds)
         self._started = threading.Event()
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._serve, name="servicebus", daemon=True)
 
     def __enter__(self) -> ServiceBus:
@@ -63,8 +63,11 @@ class ServiceBus:
         trace: TracebackType | None,
     ) -> None:
         """Cut all connections, store what is left to store, and end the thread."""
-        self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        if self._failure is not None:
+            raise self._failure
 
     @property
     def connection_string(self) -> str:
@@ -91,7 +94,8 @@ class ServiceBus:
         self, queue: str, condition: Callable[[Counts], bool], timeout_seconds: float = 10.0
     ) -> Counts:
         """The counts of the queue as soon as the condition holds. Raises TimeoutError."""
-        return self._run(self._wait_for(queue, condition, timeout_seconds))
+        waiting = self._wait_for(queue, condition, timeout_seconds)
+        return self._run(waiting, timeout_seconds + _PATIENCE_SECONDS)
 
     def advance(self, seconds: float) -> None:
         """Let time pass at once for the broker: locks, schedules, times to live, idle links.
@@ -131,7 +135,7 @@ class ServiceBus:
     def _serve(self) -> None:
         try:
             asyncio.run(self._main())
-        except OSError as error:
+        except Exception as error:  # carried to the thread that waits for this one
             self._failure = error
             self._started.set()
 
@@ -167,5 +171,5 @@ class ServiceBus:
 
         return self._run(run())
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_SECONDS)
+    def _run(self, work: Coroutine[Any, Any, T], patience: float = _PATIENCE_SECONDS) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(patience)

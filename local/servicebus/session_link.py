@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from local.servicebus.codec import described_list
+from local.servicebus.encoder import described_list
 from local.servicebus.frames import Attach, milliseconds
 from local.servicebus.links import ConsumerLink
 from local.servicebus.primitives import Described, Raw, Symbol

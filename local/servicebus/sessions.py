@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from local.servicebus.config import QueueConfig
+from local.servicebus.consumers import Consumer
 from local.servicebus.message import Message, State
-from local.servicebus.queue import Consumer, Queue
+from local.servicebus.queue import Queue
 from local.servicebus.refusal import Refusal, session_lock_lost
 from local.servicebus.shelf import Surroundings
 
@@ -94,7 +95,9 @@ class SessionQueue(Queue):
             raise session_lock_lost()
         session.locked_until = self.clock.now() + self.config.lock_seconds
         for token in session.tokens:
-            self.locks[token].locked_until = session.locked_until
+            message = self.locks.get(token)
+            if message is not None:
+                message.locked_until = session.locked_until
         return session.locked_until
 
     def pump(self) -> None:
@@ -156,7 +159,7 @@ class SessionQueue(Queue):
         session.owner, session.locked_until = None, 0.0
         tokens, session.tokens = session.tokens, set()
         for token in tokens:
-            message = self.locks.pop(token, None)
+            message = self.locks.remove(token)
             if message is not None:
                 self._give_back(message, failed=True)
         self.wake()

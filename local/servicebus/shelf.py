@@ -88,4 +88,6 @@ class Shelf:
         """Fill the shelf with what the store kept; the messages, locks by time of expiry."""
         kept = list(self._around.store.messages(self._key))
         self.messages.update((message.sequence, message) for message in kept)
+        # A dead letter came with a number of its own, past the counter.
+        self._next_sequence = max([self._next_sequence, *(number + 1 for number in self.messages)])
         return kept

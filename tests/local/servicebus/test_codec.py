@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from local.servicebus.codec import DecodeError, decode, encode, raw_map, spans
+from local.servicebus.decoder import DecodeError, decode, raw_map, spans
+from local.servicebus.encoder import encode
 from local.servicebus.frames import Frame
 from local.servicebus.message import Message
 from local.servicebus.primitives import (

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from local.servicebus import Broker, Clock, CorrelationFilter, QueueConfig
-from local.servicebus.codec import section
+from local.servicebus.encoder import section
 from local.servicebus.message import APPLICATION, DATA, HEADER, PROPERTIES, Message, State
 from local.servicebus.primitives import UInt
 from local.servicebus.refusal import Refusal
@@ -299,3 +299,16 @@ def test_a_subscription_gets_what_its_rule_matches(clock, rule, copies):
     topic.put(message(subject="restore", application={"state": "ok"}))
     topic.put(message(subject="vault", application={"state": "failed"}))
     assert subscription.counts().ready == copies
+
+
+def test_a_dead_letter_never_replaces_one_from_before_a_restart(clock, tmp_path):
+    database = tmp_path / "bus.db"
+    for body in (b"1", b"2"):
+        broker = Broker(database, clock)
+        queue = broker.create_queue("q")
+        queue.put(message(body))
+        queue.dead_letter(receive(queue, clock).token, "input", None)
+        # The counter of the queue is lost, so that the second dead letter has the first's number.
+        broker.store.numbered("q", 1)
+        broker.store.close()
+    assert sorted(letter.body for letter in broker.dead_letters("q")) == [b"1", b"2"]

@@ -14,6 +14,7 @@ from azure.servicebus import ServiceBusClient, ServiceBusMessage
 from local.servicebus import Broker, ServiceBus
 from local.servicebus.frames import AMQP_HEADER, HEARTBEAT, SASL_HEADER, Performative, write
 from local.servicebus.primitives import UInt
+from local.servicebus.refusal import Refusal
 
 QUEUE = "restore-tasks"
 FUZZ_SECONDS = 2.0
@@ -173,3 +174,18 @@ def test_damaged_streams_harm_only_their_own_connection(bus, caplog):
         while bus.counts(QUEUE).ready + bus.counts(QUEUE).locked:
             for message in receiver.receive_messages(100, 1):
                 receiver.complete_message(message)
+
+
+def test_a_taken_port_is_an_error_at_the_start(bus):
+    with pytest.raises(OSError, match="in use"), ServiceBus(Broker(), port=bus.port):
+        pass
+
+
+def test_a_wait_that_is_not_met_ends(bus):
+    with pytest.raises(TimeoutError):
+        bus.wait_for(QUEUE, lambda counts: counts.ready == 1, timeout_seconds=0.05)
+
+
+def test_an_unknown_queue_cannot_be_counted(bus):
+    with pytest.raises(Refusal, match="nope"):
+        bus.counts("nope")
