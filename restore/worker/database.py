@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 from psycopg import sql
@@ -11,11 +12,13 @@ from psycopg import sql
 from restore.adapters.postgres import Connection
 from restore.core.facts import Locale
 from restore.core.messages import DatabaseResult, TaskResult
-from restore.core.plan import DatabaseStep
-from restore.errors import RestoreError
-from restore.worker import fence
+from restore.core.plan import DatabaseStep, Engine
+from restore.core.toc import Head
+from restore.errors import ArchiveError, RestoreError
+from restore.worker import fence, properties, public
 from restore.worker.engine import load
 from restore.worker.job import Job
+from restore.worker.reading import read_head
 from restore.worker.roles import borrow
 from restore.worker.stop import StoppedError
 from restore.worker.verify import verify
@@ -44,14 +47,15 @@ def run(job: Job) -> TaskResult:
         drop(connection, step.staging)
         warnings = _create(connection, step)
     try:
-        proven, more = _restore(job, step, started)
+        proven, more = _restore(job, step, connection)
     except StoppedError:
         raise  # the next worker, or the cleanup, begins with dropping it
     except RestoreError:
         with job.using(connection):
             drop(connection, step.staging)
         raise
-    return job.done(database=proven, warnings=(*warnings, *more))
+    seconds = time.monotonic() - started
+    return job.done(database=replace(proven, seconds=seconds), warnings=(*warnings, *more))
 
 
 def drop(connection: Connection, database: str) -> None:
@@ -61,29 +65,53 @@ def drop(connection: Connection, database: str) -> None:
 
 
 def _restore(
-    job: Job, step: DatabaseStep, started: float
+    job: Job, step: DatabaseStep, connection: Connection
 ) -> tuple[DatabaseResult, tuple[str, ...]]:
+    """Load, count, ANALYZE; at last what may keep everybody out."""
+    head, warnings = _head(job, step)
+    with job.session(step.staging) as inside:
+        lent = public.lend(inside)
     loaded = load(job, step)
     verified = verify(job, step.staging, loaded)
     job.meter.enter("analyzing")
-    with job.session(step.staging) as connection:
-        connection.execute("SET client_min_messages = error")  # tables of others are passed over
-        connection.execute("ANALYZE")
-        row = connection.execute(
-            "SELECT oid, pg_database_size(oid) FROM pg_database WHERE datname = current_database()"
-        ).fetchone()
-    assert row is not None, "the current database exists"
-    result = DatabaseResult(
+    with job.session(step.staging) as inside:
+        if lent and not (loaded.opens_public or (head and public.is_opened_in(head))):
+            public.take_back(inside)
+        inside.execute("SET client_min_messages = error")  # tables of others are passed over
+        inside.execute("ANALYZE")
+        oid, size_bytes = _identity(inside)
+    if head is not None:
+        with job.using(connection):
+            warnings += properties.apply(connection, head, step.staging)
+    proven = DatabaseResult(
         name=step.name,
         tables=verified.tables,
         rows_expected=verified.rows_expected,
         rows_found=verified.rows_found,
         lost=(*loaded.lost, *verified.lost),
-        size_bytes=row[1],
-        seconds=time.monotonic() - started,
-        oid=row[0],
+        size_bytes=size_bytes,
+        oid=oid,
     )
-    return result, (*loaded.warnings, *verified.warnings)
+    return proven, (*warnings, *loaded.warnings, *verified.warnings)
+
+
+def _head(job: Job, step: DatabaseStep) -> tuple[Head | None, tuple[str, ...]]:
+    """The archive's table of contents; None, and perhaps a warning, where there is none to read."""
+    if step.engine is not Engine.PG_RESTORE:
+        return None, ()
+    try:
+        return read_head(job.landing, job.restore.container, step.blob), ()
+    except ArchiveError:  # a tar archive: pg_restore reads it, we do not
+        return None, (f"database {step.name!r}: a tar archive's own settings are left out",)
+
+
+def _identity(connection: Connection) -> tuple[int, int]:
+    """Oid and size in bytes of the database we are in."""
+    row = connection.execute(
+        "SELECT oid, pg_database_size(oid) FROM pg_database WHERE datname = current_database()"
+    ).fetchone()
+    assert row is not None, "the current database exists"
+    return row[0], row[1]
 
 
 def _create(connection: Connection, step: DatabaseStep) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from restore.core.dumps import Blob
 from restore.core.plan import DatabaseStep, Engine
 from restore.core.sql import copy_target, text_of, tokens
 from restore.errors import ArchiveError, RestoreError, ScriptError, ToolError
-from restore.worker import psql
+from restore.worker import psql, public
 from restore.worker.complaints import Kind, Listener
 from restore.worker.job import Job
 
@@ -32,6 +32,7 @@ _ENCODING = re.compile(rb"SET client_encoding = '(\w+)';")
 _OWNER_TO = re.compile(rb"ALTER\b.*\bOWNER TO .+;\s*", re.DOTALL)
 _NEW_SETTING = re.compile(rb"SET transaction_timeout = 0;\s*")
 _KNOWS_NEW_SETTING = 17
+_START = 1000
 _ROWS_END = b"\\.\n"
 _OFFLINE = {"LC_ALL": "C", "PATH": ""}
 
@@ -46,6 +47,7 @@ class Loaded:
     rows: Mapping[Table, int]
     all_counted: bool = True  # False: there are INSERT statements, whose rows nobody counted
     encoding: str = "UTF8"  # of the names in `rows`, where they are not UTF-8
+    opens_public: bool = False  # a script lets everybody create in schema public
     lost: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -60,9 +62,9 @@ def load(job: Job, step: DatabaseStep) -> Loaded:
         case Engine.PG_RESTORE:
             return _load_archive(job, step)
         case Engine.PSQL:
-            return _load_script(job, step)
+            return _load_script(job, step, f"dump {step.blob.name!r}")
         case Engine.SCHEMA:
-            return _load_schema(job, step)
+            return _load_script(job, step, f"schema of {step.name!r}")
 
 
 def _chunks(job: Job, blob: Blob) -> Iterator[bytes]:
@@ -159,9 +161,12 @@ def _concluded(
         raise ToolError(
             f"dump {step.blob.name!r}: expected pg_restore to reach its end, found: {verdict.fatal}"
         )
-    lost, owners = verdict.of(Kind.LOST), verdict.of(Kind.OWNER)
     return Loaded(
-        rows.copied, not rows.inserts, counter.encoding, lost, _owner_warning(step, owners)
+        rows.copied,
+        all_counted=not rows.inserts,
+        encoding=counter.encoding,
+        lost=verdict.of(Kind.LOST),
+        warnings=_owner_warning(step, verdict.of(Kind.OWNER)),
     )
 
 
@@ -217,19 +222,27 @@ class _Counter:
 # ---- scripts -----------------------------------------------------------------------------------
 
 
-def _load_script(job: Job, step: DatabaseStep) -> Loaded:
-    """Plain SQL, in one transaction: committed only once its trailer was seen."""
+def _load_script(job: Job, step: DatabaseStep, what: str) -> Loaded:
+    """Plain SQL, in one transaction: committed only once its trailer was seen.
+
+    Of the schema script only the part of this database, which brings no rows.
+    """
     job.meter.enter("restoring", step.blob.size_bytes)
     passing = _Passing(job, step)
     psql.run(
         job,
-        f"dump {step.blob.name!r}",
+        what,
         passing.parts(),
         major=step.client,
         database=step.staging,
         single_transaction=True,
     )
-    return Loaded(dict(passing.rows), not passing.inserts, passing.encoding)
+    return Loaded(
+        dict(passing.rows),
+        all_counted=not passing.inserts,
+        encoding=passing.encoding,
+        opens_public=passing.opens_public,
+    )
 
 
 class _Passing:
@@ -237,16 +250,18 @@ class _Passing:
 
     def __init__(self, job: Job, step: DatabaseStep) -> None:
         self._chunks = _chunks(job, step.blob)
+        self._database = step.name if step.engine is Engine.SCHEMA else ""
         self._keep_owners = step.keep_owners
         self._old_server = int(re.split(r"\D", job.plan.target_version)[0]) < _KNOWS_NEW_SETTING
         self.rows: Counter[Table] = Counter()
         self.inserts = 0
         self.encoding = "UTF8"
+        self.opens_public = False
 
     def parts(self) -> Iterator[bytes]:
         """The script in pieces. Behind a COPY come its rows, and then the line that ends them."""
         table: Table | None = None
-        for part in script.safe(self._chunks):
+        for part in script.safe(self._chunks, self._database):
             if table is not None:
                 table = self._in_copy(table, part)
             elif part[:5].upper() == b"COPY ":
@@ -270,6 +285,7 @@ class _Passing:
 
     def _note(self, statement: bytes) -> None:
         self.inserts += statement[:6].upper() == b"INSERT"
+        self.opens_public = self.opens_public or public.is_opened_by(text_of(statement[:_START]))
         if encoding := _ENCODING.match(statement):
             self.encoding = encoding[1].decode()
 
@@ -279,17 +295,3 @@ def _copied_table(statement: bytes) -> Table:
     if target is None:
         raise ScriptError("script: expected COPY … FROM stdin, found another COPY")
     return target.schema, target.table
-
-
-def _load_schema(job: Job, step: DatabaseStep) -> Loaded:
-    """One database's part of the schema script: no rows."""
-    job.meter.enter("restoring", step.blob.size_bytes)
-    psql.run(
-        job,
-        f"schema of {step.name!r}",
-        script.safe(_chunks(job, step.blob), step.name),
-        major=step.client,
-        database=step.staging,
-        single_transaction=True,
-    )
-    return Loaded({})

@@ -101,7 +101,7 @@ def _publish(connection: Connection, steps: list[DatabaseStep]) -> None:
 
 
 def _rename(connection: Connection, step: DatabaseStep) -> None:
-    found = connection.execute("SELECT FROM pg_database WHERE datname = %s", (step.target,))
+    found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (step.target,))
     taken = found.fetchone() is not None
     if taken and not step.before:
         raise TargetError(

@@ -1,0 +1,168 @@
+"""A whole restore on one machine: the real life and flows, a real worker, a real server."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from local.postgres import binaries
+from restore import flows
+from restore.adapters.postgres import Tls
+from restore.adapters.tools import find_clients
+from restore.core.life import Policy
+from restore.core.messages import encode_report
+from restore.worker.job import Limits
+from restore.worker.worker import Worker, work
+from tests.worker import memory
+
+DATA = Path(__file__).parents[1] / "data"
+SET_ID = "d98a8d0a-89c8-4b84-9c58-c6c8743e8478"
+KEPT_DATABASES = ("postgres", "template0", "template1", "azure_sys", "azure_maintenance")
+
+
+class Bench:
+    def __init__(self, server, folder: Path, clients=None, **limits):
+        self.server = server
+        self.folder = folder
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
+        self.bus = memory.Bus()
+        self.states = memory.States()
+        self.records = memory.Records()
+        self.landing = memory.Landing(folder)
+        self.clients = clients or find_clients([str(binaries(16)), str(binaries(18))])
+        self.limits = Limits(**limits)
+        self.port = server.port
+        self.last = None
+
+    @property
+    def control(self):
+        return flows.Control(
+            clock=lambda: self.now,
+            states=self.states,
+            records=self.records,
+            landing=self.landing,
+            vault=None,
+            bus=self.bus,
+            policy=Policy(),
+            vaults=(),
+            targets=(f"127.0.0.1:{self.port}",),
+        )
+
+    @property
+    def worker(self):
+        return Worker(
+            clock=lambda: self.now,
+            states=self.states,
+            records=self.records,
+            landing=self.landing,
+            bus=self.bus,
+            inbox=self.bus,
+            secrets=memory.Secrets(target=self.server.admin_password),
+            token=lambda: "",
+            targets=(f"127.0.0.1:{self.port}",),
+            tls=Tls("disable"),
+            clients=self.clients,
+            limits=self.limits,
+            round_seconds=0.05,
+        )
+
+    def put(self, name: str, content: bytes) -> None:
+        (self.folder / f"{SET_ID}_{name}").write_bytes(content)
+
+    def start(self, **request):
+        """The id of a restore that is about to be prepared."""
+        body = {
+            "source": {"container": memory.CONTAINER},
+            "target": {
+                "host": "127.0.0.1",
+                "port": self.port,
+                "user": self.server.admin,
+                "secret": "target",
+            },
+            **request,
+        }
+        self.last = flows.start(self.control, json.dumps(body).encode()).id
+        while not self.bus.tickets and not self.restore.ended:
+            self.pass_time()
+        return self.last
+
+    @property
+    def restore(self):
+        return self.states.load(self.last).restore
+
+    def pass_time(self, seconds=60):
+        self.now += timedelta(seconds=seconds)
+        flows.tick(self.control)
+
+    def next_ticket(self):
+        while not self.bus.tickets and not self.restore.ended:
+            self.step()
+        return self.bus.tickets[0]
+
+    def step(self):
+        """One ticket done, one report heard, or some time passed."""
+        if self.bus.reports:
+            flows.task_reported(self.control, encode_report(self.bus.reports.pop(0)))
+        elif self.bus.tickets:
+            work(self.worker, memory.Hold(self.bus.tickets.pop(0)))
+        else:
+            self.pass_time()
+
+    def until(self, task: str):
+        """Everything before the first ticket for `task`, which is returned but not done."""
+        while not self.restore.ended:
+            if self.bus.tickets and self.bus.tickets[0].task == task and not self.bus.reports:
+                return self.bus.tickets[0]
+            self.step()
+        raise AssertionError(f"ended before {task}: {self.restore.failure}")
+
+    def finish(self):
+        """The restore after its end."""
+        while not self.restore.ended:
+            self.step()
+        return self.restore
+
+    def run(self, **request):
+        self.start(**request)
+        return self.finish()
+
+    # ---- what is on the server
+
+    def rows(self, statement, database="postgres", parameters=None):
+        with psycopg.connect(
+            self.server.superuser_conninfo(database), autocommit=True
+        ) as connection:
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def databases(self):
+        rows = self.rows("SELECT datname FROM pg_database")
+        return sorted({name for (name,) in rows} - set(KEPT_DATABASES))
+
+    def roles(self):
+        rows = self.rows("SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")
+        return {name for (name,) in rows}
+
+    def memberships(self):
+        return set(
+            self.rows(
+                "SELECT roleid::regrole::text, member::regrole::text, grantor::regrole::text"
+                " FROM pg_auth_members"
+            )
+        )
+
+    def sessions(self):
+        return self.rows(
+            "SELECT application_name FROM pg_stat_activity WHERE application_name ~ '^restore/'"
+        )
+
+    def wipe(self, roles_before):
+        for name in self.databases():
+            self.rows(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        for role in self.roles() - roles_before:
+            self.rows(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
+            self.rows(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))

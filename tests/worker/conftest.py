@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from local.postgres import PostgresServer
+from local.sample.fill import fill_small
+from tests.worker.bench import Bench
+
+
+@pytest.fixture(scope="session")
+def target():
+    with PostgresServer(18) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def source():
+    """PostgreSQL 16 with the small sample."""
+    with PostgresServer(16) as server:
+        fill_small(server)
+        yield server
+
+
+@pytest.fixture
+def bench(target, tmp_path):
+    bench = Bench(target, tmp_path)
+    roles, memberships = bench.roles(), bench.memberships()
+    yield bench
+    sessions = bench.sessions()
+    bench.wipe(roles)
+    assert sessions == []
+    assert bench.memberships() == memberships
+
+
+@pytest.fixture(scope="session")
+def dump(source):
+    """pg_dump and pg_dumpall as the provider runs them: into a pipe."""
+    made = {}
+
+    def run(tool: str, *arguments: str) -> bytes:
+        if (tool, *arguments) not in made:
+            environment = {
+                "PGHOST": source.host,
+                "PGPORT": str(source.port),
+                "PGUSER": source.superuser,
+                "PGPASSWORD": source.superuser_password,
+                "PGDATABASE": "postgres",
+                "LC_ALL": "C.UTF-8",
+            }
+            argv = [source.binaries / tool, *arguments]
+            done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=True)
+            made[tool, *arguments] = done.stdout
+        return made[tool, *arguments]
+
+    return run
