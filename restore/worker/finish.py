@@ -13,8 +13,6 @@ from restore.worker import fence
 from restore.worker.job import Job
 from restore.worker.roles import give_back
 
-_TRIES = 5
-
 
 class NotProvenError(ExecutionError):
     """What is there under a staging name is not what was proven."""
@@ -34,7 +32,7 @@ def run(job: Job) -> TaskResult:
         for step in waiting:
             _set_owner(connection, step)
         if waiting:
-            _publish(connection, waiting)
+            _publish(connection, waiting, job.limits.publish_tries)
         warnings = give_back(connection, job.plan)
     kept = tuple(
         f"database {step.target!r}: the one that was there is kept as {step.before!r}"
@@ -74,14 +72,15 @@ def _set_owner(connection: Connection, step: DatabaseStep) -> None:
     connection.execute(statement.format(sql.Identifier(step.staging), sql.Identifier(step.owner)))
 
 
-def _publish(connection: Connection, steps: list[DatabaseStep]) -> None:
+def _publish(connection: Connection, steps: list[DatabaseStep], tries: int) -> None:
     """All renames or none.
 
     A rename locks out new sessions and waits five seconds for those that were told to end, so what
     fails a few times fails because of sessions we may not end.
     Source: CountOtherDBBackends in procarray.c, PostgreSQL 18.
     """
-    for _ in range(_TRIES):
+    reason = ""
+    for _ in range(tries):
         for step in steps:
             fence.end_sessions(connection, step.staging)
             fence.end_sessions(connection, step.target)

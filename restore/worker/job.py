@@ -19,8 +19,6 @@ from restore.ports import Landing
 from restore.worker.meter import Meter
 from restore.worker.stop import Stop
 
-FENCE_SECONDS = 60.0
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -28,7 +26,8 @@ class Limits:
 
     jobs: int = 2  # sessions side by side
     scratch_bytes: int = 2 * 1024**3  # larger dumps go through a pipe
-    fence_seconds: float = FENCE_SECONDS  # the cleanup's patience with a worker that must stop
+    fence_seconds: float = 60.0  # the cleanup's patience with a worker that must stop
+    publish_tries: int = 3  # five seconds each, while sessions we may not end are in the way
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Bench:
         self.clients = clients or find_clients([str(binaries(16)), str(binaries(18))])
         self.limits = Limits(**limits)
         self.port = server.port
+        self.allowed = ()
         self.last = None
 
     @property
@@ -63,7 +64,7 @@ class Bench:
             inbox=self.bus,
             secrets=memory.Secrets(target=self.server.admin_password),
             token=lambda: "",
-            targets=(f"127.0.0.1:{self.port}",),
+            targets=self.allowed or (f"127.0.0.1:{self.port}",),
             tls=Tls("disable"),
             clients=self.clients,
             limits=self.limits,

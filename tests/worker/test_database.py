@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from local.sample.fingerprint import differences, fingerprint
+from restore import flows
+from restore.core import state
+from restore.core.messages import Result, TaskResult
+from restore.core.state import Phase
+from restore.worker.fence import key_of
+from restore.worker.worker import work
+from tests.worker import memory
+
+CRM = "crm_database_archive"
+
+
+@pytest.fixture
+def ready(bench, dump):
+    """A restore whose next task is its only database."""
+    bench.put("roles.sql", dump("pg_dumpall", "--roles-only"))
+    bench.put(f"database_{CRM}.sql", dump("pg_dump", "-Fc", CRM))
+    bench.start()
+    bench.until("database-0")
+    return bench
+
+
+def staging(bench):
+    return bench.restore.plan.databases[0].staging
+
+
+@contextmanager
+def stalled_worker(bench, tmp_path_factory):
+    """A worker in a process of its own, in the middle of its dump: some rows are committed."""
+    state_file = tmp_path_factory.mktemp("state") / "state.json"
+    state_file.write_bytes(state.encode(bench.restore))
+    argv = [sys.executable, "-m", "tests.worker.once"]
+    argv += [str(state_file), str(bench.folder), str(bench.port), "database-0"]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            process.stdin.write(bench.server.admin_password + "\n")
+            process.stdin.flush()
+            until(lambda: rows_so_far(bench) == 120)
+            yield process
+        finally:
+            process.kill()
+
+
+def rows_so_far(bench):
+    try:
+        return bench.rows('SELECT count(*) FROM "Sch ema".parent', staging(bench))[0][0]
+    except psycopg.Error:
+        return 0
+
+
+def until(condition):
+    while not condition():
+        time.sleep(0.02)
+
+
+def assert_restored(bench, source):
+    restore = bench.finish()
+    assert restore.failure is None
+    expected = fingerprint(source.superuser_conninfo(), CRM)
+    assert differences(expected, fingerprint(bench.server.superuser_conninfo(), CRM)) == []
+    assert bench.databases() == [CRM]
+
+
+def test_a_killed_worker_leaves_no_child_and_no_lock_and_the_next_one_doubles_no_row(
+    ready, source, tmp_path_factory
+):
+    with stalled_worker(ready, tmp_path_factory) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    until(lambda: not ready.sessions())
+    assert ready.databases() == [staging(ready)]
+    assert_restored(ready, source)
+
+
+def test_a_worker_told_to_end_hands_its_task_back(ready, source, tmp_path_factory):
+    with stalled_worker(ready, tmp_path_factory) as process:
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate()
+    assert process.returncode == 0
+    assert '"state": "handed back"' in said
+    assert ready.server.admin_password not in said
+    until(lambda: not ready.sessions())
+    assert_restored(ready, source)
+
+
+def test_a_ticket_that_comes_twice_is_done_once(ready):
+    ticket = ready.bus.tickets[0]
+    for _ in range(2):
+        hold = memory.Hold(ticket)
+        work(ready.worker, hold)
+        assert hold.settled == ["completed"]
+    assert len(ready.bus.reports) == 2
+    oid = ready.records.result(ticket.restore, "database-0", 1).database.oid
+    assert ready.rows(
+        "SELECT oid FROM pg_database WHERE datname = %s", "postgres", (staging(ready),)
+    ) == [(oid,)]
+
+
+def test_a_ticket_for_a_task_that_is_over_is_dropped(ready):
+    ticket = ready.bus.tickets[0]
+    ready.finish()
+    before = ready.databases()
+    ready.records.results.clear()
+    ready.bus.reports.clear()
+    hold = memory.Hold(ticket)
+    work(ready.worker, hold)
+    assert (hold.settled, ready.bus.reports, ready.databases()) == (["completed"], [], before)
+
+
+def test_a_cancel_stops_a_running_database_and_nothing_stays(ready, monkeypatch):
+    roles = ready.roles() - {
+        "app_readonly",
+        "app_writer",
+        "shop_owner",
+        "shop_web",
+        "Reporting Team",
+    }
+
+    def cancelled_midway(url, blob):
+        content = ready.landing._content(blob)
+        yield content[:-64]
+        flows.cancel(ready.control, ready.last)
+        while True:
+            time.sleep(0.01)
+            yield b""
+
+    monkeypatch.setattr(ready.landing, "stream", cancelled_midway)
+    restore = ready.finish()
+    assert restore.phase is Phase.CANCELLED
+    assert restore.task("database-0").result.result is Result.CANCELLED
+    assert ready.databases() == []
+    assert ready.roles() < roles
+
+
+def test_two_workers_on_one_database_wait_for_each_other_and_the_later_one_finds_the_result(ready):
+    ticket = ready.bus.tickets.pop(0)
+    hold = memory.Hold(ticket)
+    with psycopg.connect(ready.server.admin_conninfo(), autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (key_of(staging(ready)),))
+        late = threading.Thread(target=work, args=(ready.worker, hold))
+        late.start()
+        until(lambda: any(n.phase == "waiting for another worker" for n in ready.records.news))
+        done = TaskResult("database-0", 1, Result.DONE)
+        ready.records.put_result(ticket.restore, done)
+    late.join()
+    assert hold.settled == ["completed"]
+    assert ready.records.result(ticket.restore, "database-0", 1) == done
+    assert ready.databases() == []
+
+
+def test_what_a_dead_worker_left_is_replaced_once_its_fence_falls(ready, source):
+    ready.rows(f'CREATE DATABASE "{staging(ready)}" OWNER {ready.server.admin}')
+    ready.rows("CREATE TABLE left_over ()", staging(ready))
+    assert_restored(ready, source)
+
+
+def test_a_dump_that_changed_since_it_was_listed_is_not_restored(ready):
+    path = next(ready.folder.glob("*database*"))
+    path.write_bytes(path.read_bytes() + b"\0")
+    restore = ready.finish()
+    assert restore.failure.code == "conflict"
+    assert ready.databases() == []
