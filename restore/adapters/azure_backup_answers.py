@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from urllib.parse import urlsplit
 
 from azure.mgmt.dataprotection import models
@@ -73,7 +74,7 @@ def instances(vault: str, listed: Iterable[models.BackupInstanceResource]) -> It
                 name=str(item.name),
                 server=source.resource_id,
                 region=source.resource_location or "",
-                protection=str(item.properties.current_protection_state or ""),
+                protection=_word(item.properties.current_protection_state),
             )
 
 
@@ -82,8 +83,9 @@ def points(listed: Iterable[models.AzureBackupRecoveryPointResource]) -> Iterato
     for item in listed:
         point = item.properties
         if isinstance(point, models.AzureBackupDiscreteRecoveryPoint):
-            state = str(point.recovery_point_state or "Completed")
-            yield RecoveryPoint(str(item.name), point.recovery_point_time, state)
+            state = _word(point.recovery_point_state) or "Completed"
+            time = point.recovery_point_time.astimezone(UTC)
+            yield RecoveryPoint(str(item.name), time, state)
 
 
 def operation(document: object) -> Outcome | None:
@@ -119,7 +121,7 @@ def whole_id(job: str, operation: Operation) -> str:
 
 
 def is_restore(job: models.AzureBackupJobResource) -> bool:
-    return job.properties is not None and str(job.properties.operation).lower() == "restore"
+    return job.properties is not None and _word(job.properties.operation).lower() == "restore"
 
 
 def destination(job: models.AzureBackupJobResource) -> str | None:
@@ -154,6 +156,11 @@ def _warnings(job: models.AzureBackupJob) -> tuple[str, ...]:
     if not told and str(job.status).lower() == "completedwithwarnings":
         return ("vault job: completed with warnings that it does not name",)
     return told
+
+
+def _word(value: str | None) -> str:
+    """The text on the wire, whether the SDK knows the word (then it is an enum) or not."""
+    return str(getattr(value, "value", value) or "")
 
 
 def _state(status: str) -> OperationState:

@@ -175,7 +175,7 @@ class ServiceBus:
     def _receive(self, wait_seconds: float) -> tuple[Ticket, ServiceBusReceivedMessage] | None:
         """A ticket and the message it came in. What is no ticket is dead-lettered on the way."""
         end = time.monotonic() + wait_seconds
-        with self._connect() as client, client.get_queue_receiver(TASKS) as receiver:
+        with _receiver(self._connect) as receiver:
             while (left := end - time.monotonic()) > 0:
                 received = receiver.receive_messages(max_message_count=1, max_wait_time=left)
                 if not received:
@@ -189,6 +189,20 @@ class ServiceBus:
             return ServiceBusClient.from_connection_string(self._connection.string, **options)
         identity = credential(self._connection.client_id)
         return ServiceBusClient(self._connection.endpoint, identity, **options)
+
+
+@contextmanager
+def _receiver(connect: Callable[..., ServiceBusClient]) -> Iterator[ServiceBusReceiver]:
+    """A receiver on a connection of its own, closed by a thread of its own.
+
+    The SDK waits up to a second in `close` for its keep-alive thread; a worker with small databases
+    would spend most of its time there. Interpreter exit waits for the thread.
+    """
+    client = connect()
+    try:
+        yield client.get_queue_receiver(TASKS).__enter__()
+    finally:
+        threading.Thread(target=client.close, name="bus-closer").start()  # with its receiver
 
 
 def _ticket(receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage) -> Ticket | None:
@@ -246,8 +260,7 @@ class TicketHold:
         self._keeper.stop()
         with (
             _translated(f"message {self.ticket.message_id}"),
-            self._connect() as client,
-            client.get_queue_receiver(TASKS) as receiver,
+            _receiver(self._connect) as receiver,
         ):
             try:
                 settle(receiver, self._message)

@@ -1,0 +1,89 @@
+"""Tickets and reports, in memory and over AMQP."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from restore.core.messages import Report, Ticket
+from tests.contract.conftest import LOCK_SECONDS
+
+# The SDK leaves the sockets of connections that were idle too long to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+FIRST = Ticket("0123456789abcdef", "database-0", 1)
+SOON = 10.0
+
+
+def test_a_ticket_is_taken_by_one_and_gone_when_completed(line):
+    line.bus.send_ticket(FIRST)
+    with line.inbox.take(SOON) as hold:
+        assert hold.ticket == FIRST
+        with line.inbox.take(0.2) as other:
+            assert other is None
+        hold.complete()
+    with line.inbox.take(0.2) as nothing:
+        assert nothing is None
+
+
+def test_a_ticket_that_is_sent_twice_within_ten_minutes_is_taken_once(line):
+    line.bus.send_ticket(FIRST)
+    line.bus.send_ticket(FIRST)
+    with line.inbox.take(SOON) as hold:
+        hold.complete()
+    line.bus.send_ticket(FIRST)
+    with line.inbox.take(0.2) as nothing:
+        assert nothing is None
+    line.advance(601)
+    line.bus.send_ticket(FIRST)
+    with line.inbox.take(SOON) as again:
+        assert again.ticket == FIRST
+        again.complete()
+
+
+def test_a_ticket_given_back_is_anothers_at_once(line):
+    line.bus.send_ticket(FIRST)
+    with line.inbox.take(SOON) as hold:
+        hold.give_back()
+    with line.inbox.take(SOON) as other:
+        assert other.ticket == FIRST
+        other.complete()
+
+
+def test_a_ticket_left_unsettled_comes_back_when_its_lock_expires(line):
+    line.bus.send_ticket(FIRST)
+    with line.inbox.take(SOON) as hold:
+        assert hold.ticket == FIRST
+    with line.inbox.take(0.2) as too_early:
+        assert too_early is None
+    line.advance(LOCK_SECONDS + 1)
+    with line.inbox.take(SOON) as again:
+        assert again.ticket == FIRST
+        again.complete()
+
+
+def test_a_ticket_cannot_be_taken_before_its_time(line):
+    line.bus.send_ticket(FIRST, datetime.now(UTC) + timedelta(days=365))
+    with line.inbox.take(0.2) as too_early:
+        assert too_early is None
+    line.advance(366 * 86_400)
+    with line.inbox.take(SOON) as hold:
+        assert hold.ticket == FIRST
+        hold.complete()
+
+
+def test_what_is_no_ticket_is_set_aside_with_its_reason_and_the_next_one_taken(line):
+    line.send(b"\x00 not JSON")
+    line.bus.send_ticket(FIRST)
+    with line.inbox.take(SOON) as hold:
+        assert hold.ticket == FIRST
+        hold.complete()
+    assert line.dead_letters() == [(b"\x00 not JSON", "message")]
+
+
+def test_reports_have_a_queue_of_their_own(line):
+    report = Report(FIRST.restore, FIRST.task, FIRST.attempt)
+    line.bus.send_report(report)
+    line.bus.send_report(report)
+    with line.inbox.take(0.2) as nothing:
+        assert nothing is None
+    assert line.reports() == 1

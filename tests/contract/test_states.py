@@ -1,0 +1,62 @@
+"""The states of restores, in memory and in storage."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from restore.core.state import Phase
+from restore.errors import ConflictError, NotFoundError
+from tests.contract.conftest import NOON, restore
+
+
+def test_what_was_created_is_loaded_as_it_was(states):
+    new = restore()
+    created = states.create(new)
+    assert states.load(new.id) == created
+    assert created.restore == new
+
+
+def test_an_id_that_is_taken_changes_nothing(states):
+    first = restore()
+    states.create(first)
+    with pytest.raises(ConflictError):
+        states.create(replace(restore(first.id), container="https://a.b/other"))
+    assert states.load(first.id).restore == first
+
+
+def test_a_restore_that_nobody_asked_for_is_not_found(states):
+    with pytest.raises(NotFoundError):
+        states.load("0" * 16)
+
+
+def test_the_first_of_two_saves_wins_and_the_second_may_load_again(states):
+    loaded = states.create(restore())
+    first = states.save(replace(loaded.restore, phase=Phase.EXTRACTING), loaded.etag)
+    with pytest.raises(ConflictError):
+        states.save(replace(loaded.restore, phase=Phase.FAILED), loaded.etag)
+    assert states.load(loaded.restore.id) == first
+    states.save(replace(first.restore, phase=Phase.PREPARING), first.etag)
+    assert states.load(loaded.restore.id).restore.phase is Phase.PREPARING
+
+
+def test_a_save_of_what_was_never_created_creates_nothing(states):
+    unknown = restore()
+    with pytest.raises((ConflictError, NotFoundError)):
+        states.save(unknown, '"0x1"')
+    with pytest.raises(NotFoundError):
+        states.load(unknown.id)
+
+
+def test_summaries_come_newest_first_and_say_what_the_state_says(states):
+    old, new, middle = (restore(created=NOON + timedelta(days=days)) for days in (0, 2, 1))
+    for one in (old, new, middle):
+        states.create(one)
+    stored = states.load(new.id)
+    later = NOON + timedelta(days=3)
+    states.save(replace(new, phase=Phase.RESTORING, updated=later), stored.etag)
+    ours = [s for s in states.summaries() if s.id in (old.id, new.id, middle.id)]
+    assert [s.id for s in ours] == [new.id, middle.id, old.id]
+    assert ours[0].phase == "restoring"
+    assert (ours[0].created, ours[0].updated) == (new.created, later)
+    assert ours[0].target == "pg-target.postgres.database.azure.com:5432"

@@ -1,0 +1,73 @@
+"""A vault, in memory and over HTTP."""
+
+import secrets
+
+import pytest
+
+from restore.core.backup import OperationState, Selection, choose
+from restore.errors import InputError
+from restore.ports import Destination
+
+
+@pytest.fixture
+def landing(safe):
+    url = safe.landing.url(f"restore-{secrets.token_hex(8)}")
+    safe.landing.create(url)
+    return Destination(url)
+
+
+def ended(look):
+    """The first outcome that is not running; the vault of these tests needs two looks."""
+    for _ in range(200):
+        outcome = look()
+        if outcome.state is not OperationState.RUNNING:
+            return outcome
+    raise AssertionError("still running")
+
+
+def test_the_protected_server_is_found_in_its_vault(safe):
+    assert safe.instance.server == safe.names.server_id
+    assert safe.instance.region == safe.names.region
+    assert safe.instance.name == safe.names.instance
+
+
+def test_its_recovery_points_can_be_chosen_from(safe):
+    points = safe.vault.points(safe.instance)
+    assert {point.id for point in points} == set(safe.points)
+    assert choose(points, Selection()).id == safe.points[-1]
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_restore_goes_from_validation_to_files_in_its_container(safe, landing, far):
+    landing = Destination(landing.url, safe.names.paired_region if far else None)
+    vault, instance, point = safe.vault, safe.instance, safe.points[0]
+    assert point in {p.id for p in vault.points(instance, landing.region)}
+    validation = vault.begin_validation(instance, point, landing)
+    assert ended(lambda: vault.poll(validation)).state is OperationState.SUCCEEDED
+    assert vault.find_restore(instance, landing) is None
+    trigger = vault.begin_restore(instance, point, landing)
+    accepted = ended(lambda: vault.poll(trigger))
+    assert accepted.job == vault.find_restore(instance, landing)
+    done = ended(lambda: vault.job(accepted.job, landing))
+    assert done.state is OperationState.SUCCEEDED
+    assert [b.name for b in safe.landing.blobs(landing.url)] == [
+        "backupstarttimestamp",
+        "x_roles.sql",
+    ]
+
+
+def test_a_job_is_found_by_its_container_alone(safe, landing):
+    safe.vault.begin_restore(safe.instance, safe.points[0], landing)
+    elsewhere = Destination(safe.landing.url(f"restore-{secrets.token_hex(8)}"))
+    assert safe.vault.find_restore(safe.instance, elsewhere) is None
+
+
+def test_a_container_that_is_not_there_is_refused(safe):
+    nowhere = Destination(safe.landing.url(f"restore-{secrets.token_hex(8)}"))
+    with pytest.raises(InputError):
+        safe.vault.begin_validation(safe.instance, safe.points[0], nowhere)
+
+
+def test_a_recovery_point_that_is_not_there_is_refused(safe, landing):
+    with pytest.raises(InputError):
+        safe.vault.begin_restore(safe.instance, "0" * 32, landing)
