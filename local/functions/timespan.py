@@ -1,4 +1,4 @@
-"""The .NET TimeSpan text of host.json and of timer schedules: `[d.]hh:mm[:ss]`."""
+"""The .NET TimeSpan text of host.json and of timer schedules: `[d.]hh:mm[:ss[.f]]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import timedelta
 from local.functions.errors import FunctionAppError
 
 _TIMESPAN = re.compile(
-    r"(?:(?P<days>\d+)\.)?(?P<first>\d+):(?P<second>\d{1,2})(?::(?P<third>\d{1,2}))?"
+    r"(?:(?P<days>\d+)\.)?(?P<first>\d+):(?P<second>\d{1,2})"
+    r"(?::(?P<third>\d{1,2})(?:\.(?P<fraction>\d{1,7}))?)?"
 )
 _HINT = "write hours, minutes and seconds as 'hh:mm:ss', with days in front as 'd.hh:mm:ss'"
 
@@ -30,7 +31,8 @@ def parse(text: str) -> timedelta:
         days, hours, minutes, seconds = int(found["days"] or 0), first, second, third
     if hours > 23 or minutes > 59 or seconds > 59:
         raise FunctionAppError(f"time span: expected fields in range, found {text!r}", _HINT)
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    fraction = float(f"0.{found['fraction'] or 0}")
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds + fraction)
 
 
 def looks_like(text: str) -> bool:

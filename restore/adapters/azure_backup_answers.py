@@ -97,7 +97,7 @@ def operation(document: object) -> Outcome | None:
         return Outcome(state, job=job_id(document))
     refusal = errors.read(document)
     message = refusal.message("Azure Backup", "the request to be accepted")
-    return Outcome(state, message=message, hint=refusal.hint)
+    return Outcome(state, code=refusal.code, message=message, hint=refusal.hint)
 
 
 def job_id(document: object) -> str:
@@ -144,7 +144,7 @@ def outcome(job: models.AzureBackupJobResource) -> Outcome:
         details = job.properties.error_details or []
         refusal = errors.read(details[0].as_dict() if details else {})
         message = refusal.message("vault job", "it to complete", status)
-        return Outcome(state, message=message, hint=refusal.hint)
+        return Outcome(state, code=refusal.code, message=message, hint=refusal.hint)
     warnings = _warnings(job.properties) if state is OperationState.SUCCEEDED else ()
     return Outcome(state, job=str(job.id), warnings=warnings)
 

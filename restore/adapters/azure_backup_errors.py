@@ -22,7 +22,7 @@ class RefusedError(VaultError):
         self.code = code
 
 
-class BusyError(TransientError):
+class VaultBusyError(TransientError):
     """The vault runs as many operations for this server as it may."""
 
     code = "vault-busy"
@@ -71,7 +71,7 @@ REMEDIES: Mapping[str, Remedy] = {
         "vault-server-operation",
         "look at the source server's state and activity log: the operation on it failed",
     ),
-    BUSY: Remedy(BusyError.code, "tried again by itself; Azure advises one restore a day"),
+    BUSY: Remedy(VaultBusyError.code, "tried again by itself; Azure advises one restore a day"),
     "RestoreToTargetServerNotSupported": Remedy(
         "vault-restore-kind",
         "a flexible server can only be restored as files: is this release older than the service?",
@@ -134,6 +134,11 @@ class Refusal:
         return named or worded or _UNKNOWN
 
     @property
+    def code(self) -> str:
+        """Ours; "" for a refusal that is not in the table."""
+        return "" if self.remedy is _UNKNOWN else self.remedy.code
+
+    @property
     def hint(self) -> str:
         return f"{self.remedy.hint}; Azure says: {self.advice}" if self.advice else self.remedy.hint
 
@@ -183,7 +188,7 @@ def refused(what: str, status: int, document: object) -> RestoreError:
     message = refusal.message(what, "it to be accepted", str(status))
     known = refusal.remedy is not _UNKNOWN
     if BUSY in refusal.codes:
-        return BusyError(message, refusal.hint)
+        return VaultBusyError(message, refusal.hint)
     if azure_errors.kind(HttpResponseError, status) is TransientError:
         return TransientError(message, "Azure is busy: tried again by itself")
     if status == 404 and not known:

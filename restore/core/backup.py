@@ -67,6 +67,7 @@ class Outcome:
 
     state: OperationState
     job: str = ""  # ARM id, once the operation that creates a job succeeded
+    code: str = ""  # of a failure, as ours (`docs/operations.md`)
     message: str = ""
     hint: str = ""
     warnings: tuple[str, ...] = ()

@@ -115,7 +115,7 @@ class _Life:
                 return self.next(found, Do.TRIGGER, Do.POLL_JOB)
             case Polled(do, outcome) if self.pending(do):
                 return self.polled(do, outcome)
-            case Listed(files) if self.pending(Do.LIST_FILES):
+            case Listed(files) if self.is_due(Do.LIST_FILES):  # two at once are no two looks
                 return self.listed(files)
             case FileLanded(name):
                 return self.landed(name)
@@ -137,6 +137,9 @@ class _Life:
 
     def pending(self, do: Do) -> bool:
         return any(command.do is do for command in self.restore.outbox)
+
+    def is_due(self, do: Do) -> bool:
+        return any(command.do is do and command.due <= self.now for command in self.restore.outbox)
 
     def outstanding(self, command: Command) -> bool:
         return any(_same(command, other) for other in self.restore.outbox)
@@ -163,7 +166,7 @@ class _Life:
             return self.next(restore, do, do, self.later("poll"))
         if outcome.state is OperationState.FAILED:
             code = "vault-job-failed" if do is Do.POLL_JOB else "vault-refused"
-            return self.stop(restore, Failure(code, outcome.message, outcome.hint))
+            return self.stop(restore, Failure(outcome.code or code, outcome.message, outcome.hint))
         warned = replace(restore, warnings=_union(restore.warnings, outcome.warnings))
         if do is Do.POLL_VALIDATION:
             return self.next(replace(warned, operation=None), do, Do.TRIGGER)

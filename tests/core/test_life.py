@@ -178,6 +178,13 @@ def test_the_files_are_complete_when_two_listings_are_equal():
     assert story.restore.phase is Phase.PREPARING
 
 
+def test_two_listings_at_the_same_time_are_no_two_looks():
+    """A tick and an event may both list; the container has to be quiet for a while."""
+    story = extracted().on(Listed(BLOBS)).on(Listed(BLOBS), after=1)
+    assert story.todo == [Do.LIST_FILES]
+    assert story.on(Listed(BLOBS), after=10).tickets == ["prepare"]
+
+
 def test_a_file_that_an_event_told_of_must_be_in_the_listing():
     story = extracted().on(FileLanded("g_database_shop.sql"), Listed(BLOBS))
     assert story.on(Listed(BLOBS), after=10).todo == [Do.LIST_FILES]

@@ -11,6 +11,7 @@ from local.functions.errors import FunctionAppError
     [
         ("00:00:30", timedelta(seconds=30)),
         ("00:05:00", timedelta(minutes=5)),
+        ("00:00:00.25", timedelta(milliseconds=250)),
         ("23:59:59", timedelta(hours=23, minutes=59, seconds=59)),
         ("01:30", timedelta(hours=1, minutes=30)),
         ("2.03:00:00", timedelta(days=2, hours=3)),

@@ -1,0 +1,145 @@
+"""The Azure surface: one short function per trigger. Each parses, makes one flow call, answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import azure.functions as func
+
+from restore import flows, wiring
+from restore.core.messages import REPORTS
+from restore.core.problem import MEDIA_TYPE, problem, status_of
+from restore.core.request import RequestError, idempotency_key, query
+from restore.core.status import status
+from restore.errors import RestoreError, TransientError
+from restore.ports import Summary
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+log = logging.getLogger("restore")
+
+
+@app.route("restores", methods=["POST"])
+def start_restore(req: func.HttpRequest) -> func.HttpResponse:
+    """202 with where to look. The same Idempotency-Key gives the same restore."""
+
+    def answer() -> func.HttpResponse:
+        key = idempotency_key(req.headers)
+        restore = flows.start(wiring.control(), req.get_body(), key)
+        headers = {"Location": f"{_base(req)}/{restore.id}", "Retry-After": "10"}
+        return _json(status(restore, {}, restore.updated), 202, headers)
+
+    return _answered(answer)
+
+
+@app.route("restores", methods=["GET"])
+def list_restores(req: func.HttpRequest) -> func.HttpResponse:
+    def answer() -> func.HttpResponse:
+        found = flows.summaries(wiring.control())
+        return _json({"restores": [_summary(summary) for summary in found]})
+
+    return _answered(answer)
+
+
+@app.route("restores/{id}", methods=["GET"])
+def show_restore(req: func.HttpRequest) -> func.HttpResponse:
+    def answer() -> func.HttpResponse:
+        body = flows.show(wiring.control(), req.route_params["id"])
+        return _json(body, headers={} if body["ended"] else {"Retry-After": "10"})
+
+    return _answered(answer)
+
+
+@app.route("restores/{id}/cancel", methods=["POST"])
+def cancel_restore(req: func.HttpRequest) -> func.HttpResponse:
+    def answer() -> func.HttpResponse:
+        restore = flows.cancel(wiring.control(), req.route_params["id"])
+        return _json(status(restore, {}, restore.updated), 200 if restore.ended else 202)
+
+    return _answered(answer)
+
+
+@app.route("recovery-points", methods=["GET"])
+def recovery_points(req: func.HttpRequest) -> func.HttpResponse:
+    return _answered(lambda: _json(flows.recovery_points(wiring.control(), query(req.params))))
+
+
+@app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def health(req: func.HttpRequest) -> func.HttpResponse:
+    """200 if the state can be read; says no more than that to who has no key."""
+
+    def answer() -> func.HttpResponse:
+        flows.summaries(wiring.control(), limit=1)
+        return _json({"status": "ok"})
+
+    return _answered(answer)
+
+
+@app.event_grid_trigger("event")
+def blob_created(event: str) -> None:
+    """A file landed; both the Event Grid and the CloudEvents schema."""
+    flows.file_landed(wiring.control(), event)
+
+
+@app.service_bus_queue_trigger(
+    "message",
+    connection="ServiceBusConnection",
+    queue_name=REPORTS,
+    data_type=func.DataType.BINARY,  # text would let the body overwrite the message's properties
+)
+def task_reported(message: func.ServiceBusMessage) -> None:
+    flows.task_reported(wiring.control(), message.get_body())
+
+
+@app.timer_trigger("timer", schedule="%TICK_SCHEDULE%")
+def tick(timer: func.TimerRequest) -> None:
+    """Carries on with everything that waits; what events only do sooner."""
+    flows.tick(wiring.control())
+
+
+# ---- answers -----------------------------------------------------------------------------------
+
+
+def _answered(answer: Callable[[], func.HttpResponse]) -> func.HttpResponse:
+    """What `answer` gives; an error of ours as problem details, any other as a plain 500."""
+    try:
+        return answer()
+    except RestoreError as exc:
+        headers = {"Retry-After": "15"} if isinstance(exc, TransientError) else {}
+        if not isinstance(exc, RequestError):
+            log.warning("refused", extra={"code": exc.code})
+        return _json(problem(exc), status_of(exc), headers, MEDIA_TYPE)
+
+
+def _json(
+    body: Mapping[str, Any],
+    code: int = 200,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = "application/json",
+) -> func.HttpResponse:
+    text = json.dumps(body, ensure_ascii=False, default=_text, allow_nan=False)
+    encoded = text.encode(errors="replace")
+    return func.HttpResponse(encoded, status_code=code, headers=headers, mimetype=media_type)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    return {
+        "id": summary.id,
+        "status": summary.phase,
+        "created": summary.created,
+        "updated": summary.updated,
+        "target": summary.target,
+    }
+
+
+def _base(req: func.HttpRequest) -> str:
+    return str(req.url).split("?", 1)[0].rstrip("/")

@@ -1,0 +1,173 @@
+"""The local stack from a terminal: demo, up, try."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from local import terminal
+from local.sample import fill
+from local.stack import Stack
+from restore.core.dumps import Kind, classify
+from restore.errors import RestoreError
+
+_EXIT_STACK = 1
+_EXIT_USAGE = 2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="a sample, backed up and restored the whole way")
+    up = commands.add_parser("up", help="the stack with the sample, kept running")
+    for command in (demo, up):
+        command.add_argument(
+            "--scale", type=_scale, default=1.0, metavar="N", help="times the rows"
+        )
+    own = commands.add_parser("try", help="restore the dump files in a folder")
+    own.add_argument("folder", help="with files named as the vault names them")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(highlight=False)
+    try:
+        match arguments.command:
+            case "demo":
+                return _demo(console, arguments.scale)
+            case "up":
+                return _up(console, arguments.scale)
+            case _:
+                return _try(console, arguments.folder)
+    except RestoreError as exc:
+        console.print(f"error: {exc.message}", style="red", markup=False)
+        console.print(f"hint: {exc.hint}" if exc.hint else "", markup=False)
+        return _EXIT_STACK
+    except KeyboardInterrupt:
+        console.print("interrupted; everything was stopped")
+        return 128 + signal.SIGINT
+
+
+def _demo(console: Console, scale: float) -> int:
+    with _running(console) as stack:
+        _back_up(console, stack, scale)
+        return _restore(console, stack, stack.request())
+
+
+def _up(console: Console, scale: float) -> int:
+    with _running(console) as stack:
+        _back_up(console, stack, scale)
+        body = json.dumps(stack.request(), indent=2)
+        url, key, target = stack.client.url, stack.client.key, stack.target
+        console.print(
+            f"""
+The stack is up; Ctrl-C ends it. Restore with
+
+curl -sS -X POST {url}/api/restores -H 'x-functions-key: {key}' \\
+  -H 'Content-Type: application/json' -d '{body}'
+
+see how it goes with (the Location of the answer says where)
+
+curl -sS {url}/api/restores -H 'x-functions-key: {key}'
+
+and look at the result with
+
+{target.binaries}/psql '{target.admin_conninfo()}' -l
+
+Logs are in {stack.log}
+""",
+            markup=False,
+            soft_wrap=True,
+        )
+        signal.pause()
+    return 0
+
+
+def _try(console: Console, name: str) -> int:
+    folder = Path(name)
+    problem = _unusable(folder)
+    if problem:
+        console.print(f"error: {problem}", style="red", markup=False)
+        console.print(
+            "hint: name them as the vault does, with one GUID for all of one backup:\n"
+            "  0e1f6a52-0000-4000-8000-000000000000_database_<name>.sql   pg_dump, any format but"
+            " directory\n"
+            "  0e1f6a52-0000-4000-8000-000000000000_roles.sql             pg_dumpall --roles-only",
+            markup=False,
+        )
+        return _EXIT_USAGE
+    with _running(console, source_major=None) as stack:
+        stack.vault.add_backup(folder)
+        return _restore(console, stack, stack.request())
+
+
+def _unusable(folder: Path) -> str:
+    """Why there is nothing to restore in `folder`; "" if there is something."""
+    if not folder.is_dir():
+        return f"folder {str(folder)!r}: expected one with dump files, found no such folder"
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    if not any(classify(name).kind is Kind.DATABASE for name in names):
+        found = ", ".join(sorted(names)[:5]) or "no file"
+        return f"folder {str(folder)!r}: expected <guid>_database_<name>.sql, found {found}"
+    return ""
+
+
+@contextmanager
+def _running(console: Console, source_major: int | None = 16) -> Iterator[Stack]:
+    console.print("starting PostgreSQL, storage, Service Bus, vault, function app, worker …")
+    stack = Stack(source_major=source_major, workers=2)
+    try:
+        yield stack.start()
+    finally:
+        stack.stop()
+
+
+def _back_up(console: Console, stack: Stack, scale: float) -> None:
+    assert stack.source is not None
+    console.print(f"filling the source, PostgreSQL {stack.source.major}, with a sample …")
+    with stack.timed("sample"):
+        fill(stack.source, scale)
+    console.print("taking the vault's backup …")
+    with stack.timed("backup"):
+        stack.vault.take_backup()
+
+
+def _restore(console: Console, stack: Stack, request: dict[str, Any]) -> int:
+    """Post, follow, tell. The exit code of how it ended."""
+    address = f"{stack.client.url}/api/restores"
+    console.print(f"POST {address}", markup=False)
+    with stack.timed("restore"):
+        answer = stack.client.start(request)
+        if answer.status != 202:
+            console.print_json(data=answer.body)
+            return _EXIT_STACK
+        restore_id = answer.body["id"]
+        status = terminal.follow(console, lambda: stack.client.show(restore_id).body)
+    console.print(terminal.outcome(status))
+    spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in stack.seconds.items())
+    console.print(f"where the time went: {spent}", markup=False)
+    code = terminal.EXIT_CODES[status["status"]]
+    different = [d["name"] for d in status["databases"] if not _equal(d)]
+    return code or (terminal.EXIT_CODES["failed"] if different else 0)
+
+
+def _equal(database: dict[str, Any]) -> bool:
+    rows = database.get("rows")
+    return rows is not None and rows["expected"] in (rows["found"], None)
+
+
+def _scale(text: str) -> float:
+    scale = float(text)
+    if not 0 < scale <= 1000:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, up to 1000, found {text}")
+    return scale
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""One stack for all end-to-end tests: starting it takes longer than a restore."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from local import sample
+from local.postgres import PostgresServer
+from local.stack import Stack
+from local.vault import Faults
+
+SYSTEM = {"azure_maintenance", "azure_sys", "postgres", "template0", "template1"}
+
+
+@pytest.fixture(scope="session")
+def whole_stack() -> Iterator[Stack]:
+    with Stack(workers=2, lock_seconds=5) as stack:
+        assert stack.source is not None
+        sample.fill_small(stack.source)
+        stack.vault.take_backup()
+        yield stack
+
+
+@pytest.fixture
+def stack(whole_stack: Stack) -> Iterator[Stack]:
+    """The stack in good health, its target as a new server's."""
+    yield whole_stack
+    whole_stack.vault.faults = Faults()
+    whole_stack.watch_blobs()
+    while len(whole_stack.workers) < 2:
+        whole_stack.add_worker()
+    _empty(whole_stack.target)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a restore could have changed on a server, or left running there."""
+
+    databases: frozenset[str]
+    roles: tuple[tuple[object, ...], ...]
+    memberships: tuple[tuple[object, ...], ...]
+    borrowed: tuple[tuple[object, ...], ...]  # memberships the admin gave itself
+    locks: int
+    sessions: tuple[str, ...]
+
+
+def snapshot(server: PostgresServer) -> Snapshot:
+    with psycopg.connect(server.superuser_conninfo(), autocommit=True) as connection:
+
+        def rows(query: str) -> tuple[tuple[object, ...], ...]:
+            return tuple(connection.execute(query).fetchall())
+
+        return Snapshot(
+            frozenset(str(name) for (name,) in rows("SELECT datname FROM pg_database")),
+            rows("SELECT rolname, rolcanlogin, rolconfig FROM pg_roles ORDER BY 1"),
+            rows(
+                "SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members"
+                " ORDER BY 1, 2"
+            ),
+            rows(
+                "SELECT roleid::regrole::text FROM pg_auth_members"
+                f" WHERE member = grantor AND member = {server.admin!r}::regrole"
+            ),
+            len(rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")),
+            tuple(
+                str(name)
+                for (name,) in rows(
+                    "SELECT application_name FROM pg_stat_activity"
+                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                )
+            ),
+        )
+
+
+def _empty(server: PostgresServer) -> None:
+    """Drop what tests restored: databases first, then roles, which nothing depends on by then."""
+    with psycopg.connect(server.superuser_conninfo(), autocommit=True) as connection:
+        databases = connection.execute("SELECT datname FROM pg_database").fetchall()
+        for (name,) in databases:
+            if name not in SYSTEM:
+                drop = psycopg.sql.SQL("DROP DATABASE {} WITH (FORCE)")
+                connection.execute(drop.format(psycopg.sql.Identifier(name)))
+        roles = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'"
+            " AND rolname NOT IN ('azuresu', 'azure_pg_admin', 'replication', %s)",
+            (server.admin,),
+        ).fetchall()
+        for (name,) in roles:
+            drop = psycopg.sql.SQL("DROP ROLE {}")
+            connection.execute(drop.format(psycopg.sql.Identifier(name)))

@@ -1,0 +1,147 @@
+"""The HTTP surface: what callers may send, and what they get."""
+
+import json
+
+import pytest
+
+from local.client import Client
+from local.stack import Stack
+from local.vault import Faults
+
+
+def test_a_post_is_answered_at_once_with_where_to_look(stack: Stack):
+    answer = stack.client.start(stack.request())
+    assert answer.status == 202
+    restore_id = answer.body["id"]
+    assert answer.headers["location"] == f"{stack.client.url}/api/restores/{restore_id}"
+    assert int(answer.headers["retry-after"]) > 0
+    shown = stack.client.show(restore_id)
+    assert shown.status == 200
+    assert shown.body["id"] == restore_id
+    assert stack.wait(restore_id)["status"] == "succeeded"
+    listed = stack.client.list().body["restores"]
+    assert listed[0]["id"] == restore_id
+    assert listed[0]["status"] == "succeeded"
+
+
+def test_the_same_key_gives_the_same_restore_and_another_request_is_refused(stack: Stack):
+    stack.vault.faults = Faults(seconds_per_blob=0.05)
+    first = stack.client.start(stack.request(), "incident-1")
+    again = stack.client.start(stack.request(), "incident-1")
+    assert (first.status, again.status) == (202, 202)
+    assert again.body["id"] == first.body["id"]
+    other = stack.client.start(stack.request(onExisting="swap"), "incident-1")
+    assert other.status == 422
+    assert other.body["type"] == "urn:restore:problem:key-reused"
+    assert first.body["id"] in other.body["hint"]
+    assert stack.wait(first.body["id"])["status"] == "succeeded"
+
+
+def changed(stack, **changes):
+    return json.dumps(stack.request(**changes)).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "pointer"),
+    [
+        (lambda stack: b"", 400, ""),
+        (lambda stack: b"restore please", 400, ""),
+        (lambda stack: b"\xff\xfe\x00", 400, ""),
+        (lambda stack: b"[1, 2]", 400, ""),
+        (lambda stack: b"{}", 400, "/source"),
+        (lambda stack: b'{"a":' * 10_000, 400, ""),
+        (lambda stack: b" " * 10_000_000, 413, ""),
+        (lambda stack: changed(stack, extra=1), 400, "/extra"),
+        (lambda stack: changed(stack, target=7), 400, "/target"),
+        (lambda stack: changed(stack, onExisting=True), 400, "/onExisting"),
+        (
+            lambda stack: changed(
+                stack,
+                source={
+                    "server": stack.vault.names.server_id,
+                    "recoveryPoint": {"before": "2026-11-20T10:00:00"},
+                },
+            ),
+            400,
+            "/source/recoveryPoint/before",
+        ),
+        (
+            lambda stack: changed(stack, databases={"include": ["a\x00b"]}),
+            400,
+            "/databases/include/0",
+        ),
+        (
+            lambda stack: changed(stack, databases={"include": ["x" * 64]}),
+            400,
+            "/databases/include/0",
+        ),
+    ],
+)
+def test_a_bad_request_gets_a_problem_document(stack: Stack, body, status, pointer):
+    answer = stack.client.start(body(stack))
+    assert answer.status == status, answer.body
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert answer.body["status"] == status
+    assert pointer in [error["pointer"] for error in answer.body["errors"]]
+    for error in answer.body["errors"]:
+        assert error["expected"]
+        assert error["found"]
+
+
+def test_bad_requests_start_nothing(stack: Stack):
+    before = stack.client.list().body
+    stack.client.start(b"{}")
+    stack.client.start(stack.request(extra=1))
+    assert stack.client.list().body == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/restores/0123456789abcdef",
+        "/api/restores/nonsense",
+        "/api/restores/..%2f..%2fhost.json",
+        "/api/restores/%00",
+        "/api/restores/ABCDEF0123456789",
+    ],
+)
+def test_a_restore_that_does_not_exist_is_not_found(stack: Stack, path):
+    answer = stack.client.call("GET", path)
+    assert answer.status == 404
+    assert stack.client.call("POST", f"{path}/cancel", b"").status == 404
+
+
+def test_every_route_but_health_needs_a_key(stack: Stack):
+    stranger = Client(stack.client.url, "wrong")
+    assert stranger.list().status == 401
+    assert stranger.start(stack.request()).status == 401
+    assert stranger.cancel("0123456789abcdef").status == 401
+    assert stranger.call("GET", "/api/recovery-points").status == 401
+    health = stranger.call("GET", "/api/health")
+    assert (health.status, health.body) == (200, {"status": "ok"})
+
+
+def test_recovery_points_are_listed_newest_first(stack: Stack):
+    server = stack.vault.names.server_id
+    answer = stack.client.call("GET", f"/api/recovery-points?server={server}")
+    assert answer.status == 200
+    assert answer.body["instance"] == stack.vault.names.instance
+    points = answer.body["recoveryPoints"]
+    assert [point["id"] for point in points] == [point.id for point in stack.vault.points()]
+    assert points[0]["restorable"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 400),
+        ("?server=pg1", 400),
+        ("?instance=nobody", 404),
+        ("?server=/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/r/providers"
+         "/Microsoft.DBforPostgreSQL/flexibleServers/other", 404),
+        ("?instance=x&vault=/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/r"
+         "/providers/Microsoft.DataProtection/backupVaults/other", 403),
+    ],
+)  # fmt: skip
+def test_points_of_an_unknown_server_or_a_foreign_vault_are_refused(stack: Stack, query, status):
+    assert stack.client.call("GET", f"/api/recovery-points{query}").status == status

@@ -1,0 +1,134 @@
+"""From POST to a restored, verified server, on real parts, through the real HTTP route."""
+
+import psycopg
+import pytest
+
+from local import sample
+from local.blob_events import Schema
+from local.stack import Stack
+from local.vault import Faults
+from tests.end_to_end.conftest import snapshot
+
+DATABASES = tuple(sample.SMALL_DATABASES)
+
+
+def restore(stack, **changes):
+    """The last status of a restore that is posted now."""
+    answer = stack.client.start(stack.request(**changes))
+    assert answer.status == 202, answer.body
+    return stack.wait(answer.body["id"])
+
+
+def roles(server):
+    """The customer's roles: attributes, passwords, settings, and memberships in each other."""
+    system = {"azuresu", "azure_pg_admin", "replication", server.admin}
+    found = sample.fingerprint_roles(server.superuser_conninfo())
+    return {
+        name: [
+            [r for r in part if r not in system] if isinstance(part, list) else part
+            for part in parts
+        ]
+        for name, parts in found.items()
+        if name not in system
+    }
+
+
+def assert_equal(stack):
+    """Source and target hold the same, by content; owners, grants and roles included."""
+    for name in sample.SMALL_DATABASES:
+        expected = sample.fingerprint(stack.source.superuser_conninfo(name), name)
+        found = sample.fingerprint(stack.target.superuser_conninfo(name), name)
+        assert sample.differences(expected, found) == [], name
+        assert found["rows"], name
+
+
+def test_a_backup_travels_the_whole_way(stack: Stack):
+    status = restore(stack)
+    assert status["status"] == "succeeded", status
+    assert {database["name"] for database in status["databases"]} == set(sample.SMALL_DATABASES)
+    for database in status["databases"]:
+        assert database["phase"] == "published"
+        assert database["rows"]["expected"] == database["rows"]["found"] > 0
+    assert_equal(stack)
+    assert roles(stack.target) == roles(stack.source)
+
+
+def test_nothing_is_left_behind_but_the_restored(stack: Stack):
+    before = snapshot(stack.target)
+    assert restore(stack)["status"] == "succeeded"
+    after = snapshot(stack.target)
+    assert after.databases - before.databases == set(sample.SMALL_DATABASES)
+    assert after.locks == 0
+    assert after.sessions == ()
+    assert after.borrowed == before.borrowed == ()
+
+
+@pytest.mark.parametrize(
+    "troubles",
+    [{"doubled": 1.0, "shuffled": True}, {"dropped": 0.5, "shuffled": True}, {"dropped": 1.0}],
+    ids=["doubled and shuffled", "half of them lost", "all of them lost"],
+)
+def test_events_may_come_twice_never_or_in_any_order(stack: Stack, troubles):
+    stack.watch_blobs(Schema.CLOUD_EVENTS, **troubles)
+    assert restore(stack)["status"] == "succeeded"
+    assert_equal(stack)
+
+
+def test_files_that_land_after_the_job_said_completed_are_waited_for(stack: Stack):
+    stack.vault.faults = Faults(late_blobs=4, late_seconds=0.5)
+    assert restore(stack)["status"] == "succeeded"
+    assert_equal(stack)
+
+
+def test_a_vault_that_stumbles_is_asked_again_and_triggered_once(stack: Stack):
+    jobs = len(list(stack.vault.jobs()))
+    stack.vault.faults = Faults(throttled=2, lost_answers=1)
+    assert restore(stack)["status"] == "succeeded"
+    assert len(list(stack.vault.jobs())) == jobs + 1
+
+
+def test_files_already_in_a_container_are_adopted(stack: Stack):
+    first = restore(stack)
+    again = restore(
+        stack,
+        source={"container": first["container"]},
+        databases={"rename": {name: f"{name} 2" for name in sample.SMALL_DATABASES}},
+    )
+    assert again["status"] == "succeeded", again
+    assert again["container"] == first["container"]
+    assert {d["target"] for d in again["databases"]} == {f"{n} 2" for n in sample.SMALL_DATABASES}
+
+
+def test_a_swap_keeps_the_old_database_aside(stack: Stack):
+    name = DATABASES[0]
+    with psycopg.connect(stack.target.admin_conninfo(), autocommit=True) as connection:
+        connection.execute(
+            psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
+        )
+    with psycopg.connect(stack.target.admin_conninfo(name)) as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 42 AS answer")
+    status = restore(stack, onExisting="swap")
+    assert status["status"] == "succeeded", status
+    assert_equal(stack)
+    kept = f"{name}__before_{status['id'][:8]}"
+    with psycopg.connect(stack.target.admin_conninfo(kept)) as connection:
+        assert connection.execute("SELECT answer FROM precious").fetchone() == (42,)
+
+
+def test_some_databases_can_be_chosen(stack: Stack):
+    name = DATABASES[1]
+    status = restore(stack, databases={"include": [name]})
+    assert [database["name"] for database in status["databases"]] == [name]
+    assert snapshot(stack.target).databases & set(sample.SMALL_DATABASES) == {name}
+
+
+def test_cancelling_takes_back_what_was_begun(stack: Stack):
+    before = snapshot(stack.target)
+    stack.vault.faults = Faults(seconds_per_blob=0.2)
+    restore_id = stack.client.start(stack.request()).body["id"]
+    stack.wait(restore_id, lambda status: status["status"] == "extracting")
+    assert stack.client.cancel(restore_id).status in (200, 202)
+    assert stack.wait(restore_id)["status"] == "cancelled"
+    again = stack.client.cancel(restore_id)
+    assert (again.status, again.body["status"]) == (200, "cancelled")
+    assert snapshot(stack.target) == before
