@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -28,6 +29,8 @@ from restore.core.state import Restore
 from restore.errors import ConflictError, MessageError, NotFoundError
 from restore.ports import Stored, Summary
 from restore.settings import Connection
+
+log = logging.getLogger("restore.storage")
 
 STATE_CONTAINER = "restore-state"
 
@@ -144,7 +147,10 @@ class BlobStates(_StateContainer):
         )
 
     def _summary(self, blob: BlobProperties) -> Summary:
-        """From the metadata; a blob that lost it (rewritten by hand) is loaded instead."""
+        """From the metadata; a blob that lost it (rewritten by hand) is loaded instead.
+
+        One that cannot be read is listed all the same: it must not hide the others, nor itself.
+        """
         restore_id = blob.name.removeprefix("restores/").removesuffix(".json")
         try:
             return Summary(
@@ -155,7 +161,11 @@ class BlobStates(_StateContainer):
                 target=blob.metadata["target"],
             )
         except KeyError:
+            pass
+        try:
             return _summarise(self.load(restore_id).restore)
+        except MessageError:
+            return Summary(restore_id, "unreadable", blob.creation_time, blob.last_modified, "")
 
 
 def _state_name(restore_id: str) -> str:
@@ -201,8 +211,16 @@ class BlobRecords(_StateContainer):
 
     def progress(self, restore_id: str) -> Mapping[str, Progress]:
         names = [blob.name for blob in self._list(f"progress/{restore_id}/")]
-        news = [messages.decode_progress(self._read(name)[0]) for name in names]
+        news = filter(None, map(self._news, names))
         return {progress.task: progress for progress in news}
+
+    def _news(self, name: str) -> Progress | None:
+        """None for what another release wrote: a restore does not fail for lack of news."""
+        try:
+            return messages.decode_progress(self._read(name)[0])
+        except MessageError as exc:
+            log.warning("progress left out", extra={"blob": name, "error": exc.message})
+            return None
 
 
 def _result_name(restore_id: str, task: str, attempt: int) -> str:

@@ -16,7 +16,7 @@ from azure.storage.blob import BlobServiceClient
 from local.azurite import Azurite
 from local.servicebus import Broker, QueueConfig
 from local.servicebus import ServiceBus as LocalBus
-from local.vault import LocalVault, Names
+from local.vault import Faults, LocalVault, Names
 from restore.adapters.azure_backup import AzureBackup
 from restore.adapters.credentials import credential
 from restore.adapters.secrets import FolderSecrets
@@ -194,6 +194,7 @@ class Safe:
     landing: Landing
     names: Names
     points: list[str]  # ids, oldest first
+    lose_answer: Callable[[], None]  # of the next restore that is begun
 
     @property
     def instance(self) -> Instance:
@@ -218,7 +219,11 @@ def safe(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Safe]:
         points = [local.add_backup(tmp_path, at=time).id for time in _TIMES]
         account_id = local.names.storage_account_id(storage.account)
         vault = AzureBackup(local.url, credential(), account_id)
-        yield Safe(vault, landing, local.names, points)
+
+        def lose_answer() -> None:
+            local.faults = Faults(lost_answers=1)
+
+        yield Safe(vault, landing, local.names, points, lose_answer)
         vault.close()
     landing.close()
 
@@ -233,7 +238,11 @@ def fake_safe() -> Safe:
     points = [RecoveryPoint(secrets.token_hex(16), time, "Completed") for time in _TIMES]
     for point in points:
         vault.back_up(instance, point, _FILES, names.paired_region)
-    return Safe(vault, landing, names, [point.id for point in points])
+
+    def lose_answer() -> None:
+        vault.lost_answers = 1
+
+    return Safe(vault, landing, names, [point.id for point in points], lose_answer)
 
 
 SECRETS = {"pg-target": "s3cr€t p%ss word"}

@@ -6,7 +6,7 @@ from azure.mgmt.dataprotection import DataProtectionMgmtClient, models
 
 from restore.adapters import azure_backup, azure_backup_answers, azure_backup_errors
 from restore.adapters.azure_backup import AzureBackup
-from restore.adapters.azure_backup_errors import BUSY, REMEDIES, BusyError, RefusedError
+from restore.adapters.azure_backup_errors import BUSY, REMEDIES, RefusedError, VaultBusyError
 from restore.core.backup import Instance, Operation, OperationState, Outcome
 from restore.errors import InputError, NotFoundError, TransientError, VaultError
 from restore.ports import Destination
@@ -241,7 +241,7 @@ def test_every_known_refusal_has_its_own_code_and_says_who_must_do_what(azure, v
         (403, {"code": "SomethingDenied"}, RefusedError, "vault-access"),
         (401, None, RefusedError, "vault-access"),
         (400, {"code": "UserErrorOfNextYear"}, RefusedError, "vault"),
-        (400, {"code": BUSY}, BusyError, "vault-busy"),
+        (400, {"code": BUSY}, VaultBusyError, "vault-busy"),
         (
             400,
             {"message": "TargetResourceArmId field is invalid or"},

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from restore.adapters.azure_errors import AccessError
-from restore.adapters.storage import STATE_CONTAINER, BlobLanding, BlobStates
+from restore.adapters.storage import STATE_CONTAINER, BlobLanding, BlobRecords, BlobStates
 from restore.core.dumps import Blob
+from restore.core.messages import Progress
 from restore.errors import InputError, MessageError
 from restore.settings import Connection
-from tests.contract.conftest import restore
+from tests.contract.conftest import NOON, restore
 from tests.contract.proxy import proxy
 
 
@@ -78,5 +79,18 @@ def test_a_state_of_another_release_is_refused_by_name(azurite, account):
     blob.upload_blob(b'{"version": 99}', overwrite=True)
     with pytest.raises(MessageError, match=new.id):
         states.load(new.id)
+    (found,) = [summary for summary in states.summaries() if summary.id == new.id]
+    assert found.phase == "unreadable"
     blob.delete_blob()
     states.close()
+
+
+def test_progress_of_another_release_is_left_out(azurite, account):
+    records = BlobRecords(Connection(azurite.connection_string))
+    restore_id = secrets.token_hex(8)
+    progress = Progress("roles", 1, "running", NOON)
+    records.put_progress(restore_id, progress)
+    state = account.get_container_client(STATE_CONTAINER)
+    state.upload_blob(f"progress/{restore_id}/finish.json", b"{}")
+    assert records.progress(restore_id) == {"roles": progress}
+    records.close()

@@ -1,11 +1,12 @@
 """A vault, in memory and over HTTP."""
 
 import secrets
+import time
 
 import pytest
 
 from restore.core.backup import OperationState, Selection, choose
-from restore.errors import InputError
+from restore.errors import InputError, TransientError
 from restore.ports import Destination
 
 
@@ -17,12 +18,11 @@ def landing(safe):
 
 
 def ended(look):
-    """The first outcome that is not running; the vault of these tests needs two looks."""
-    for _ in range(200):
-        outcome = look()
-        if outcome.state is not OperationState.RUNNING:
-            return outcome
-    raise AssertionError("still running")
+    """The first outcome that is not running."""
+    end = time.monotonic() + 60
+    while (outcome := look()).state is OperationState.RUNNING:
+        assert time.monotonic() < end, "still running"
+    return outcome
 
 
 def test_the_protected_server_is_found_in_its_vault(safe):
@@ -60,6 +60,14 @@ def test_a_job_is_found_by_its_container_alone(safe, landing):
     safe.vault.begin_restore(safe.instance, safe.points[0], landing)
     elsewhere = Destination(safe.landing.url(f"restore-{secrets.token_hex(8)}"))
     assert safe.vault.find_restore(safe.instance, elsewhere) is None
+
+
+def test_a_restore_whose_answer_was_lost_is_found_again(safe, landing):
+    safe.lose_answer()
+    with pytest.raises(TransientError):
+        safe.vault.begin_restore(safe.instance, safe.points[0], landing)
+    job = safe.vault.find_restore(safe.instance, landing)
+    assert ended(lambda: safe.vault.job(job, landing)).state is OperationState.SUCCEEDED
 
 
 def test_a_container_that_is_not_there_is_refused(safe):
