@@ -14,7 +14,8 @@ from typing import Any
 from rich.console import Console
 
 from local import terminal
-from local.sample import fill
+from local.postgres import PostgresServer
+from local.sample import differences, fill, fingerprint
 from local.stack import Stack
 from restore.core.dumps import Kind, classify
 from restore.errors import RestoreError
@@ -139,9 +140,8 @@ def _back_up(console: Console, stack: Stack, scale: float) -> None:
 
 
 def _restore(console: Console, stack: Stack, request: dict[str, Any]) -> int:
-    """Post, follow, tell. The exit code of how it ended."""
-    address = f"{stack.client.url}/api/restores"
-    console.print(f"POST {address}", markup=False)
+    """Post, follow, compare, tell. The exit code of how it ended."""
+    console.print(f"POST {stack.client.url}/api/restores", markup=False)
     with stack.timed("restore"):
         answer = stack.client.start(request)
         if answer.status != 202:
@@ -149,12 +149,31 @@ def _restore(console: Console, stack: Stack, request: dict[str, Any]) -> int:
             return _EXIT_STACK
         restore_id = answer.body["id"]
         status = terminal.follow(console, lambda: stack.client.show(restore_id).body)
-    console.print(terminal.outcome(status))
+    differences = _compare(stack, status) if stack.source else None
+    console.print(terminal.outcome(status, differences))
     spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in stack.seconds.items())
     console.print(f"where the time went: {spent}", markup=False)
-    code = terminal.EXIT_CODES[status["status"]]
-    different = [d["name"] for d in status["databases"] if not _equal(d)]
-    return code or (terminal.EXIT_CODES["failed"] if different else 0)
+    equal = not any((differences or {}).values()) and all(map(_equal, status["databases"]))
+    return terminal.EXIT_CODES[status["status"]] or (0 if equal else terminal.EXIT_CODES["failed"])
+
+
+def _compare(stack: Stack, status: dict[str, Any]) -> dict[str, list[str]]:
+    """What differs between source and target, by content, of each database that was published."""
+    assert stack.source is not None
+    with stack.timed("comparison"):
+        return {
+            database["name"]: differences(
+                _content(stack.source, database["name"]), _content(stack.target, database["target"])
+            )
+            for database in status["databases"]
+            if database["phase"] == "published"
+        }
+
+
+def _content(server: PostgresServer, database: str) -> dict[str, Any]:
+    """Everything but what belongs to the database as a whole, which a plain restore leaves out."""
+    found = fingerprint(server.superuser_conninfo(database), database)
+    return {section: things for section, things in found.items() if section != "database"}
 
 
 def _equal(database: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -25,6 +25,7 @@ _COLOURS = {
     "failed": "red",
     "cancelled": "red",
 }
+_NOTES = 6
 _LOOK_SECONDS = 0.5
 _QUIET_SECONDS = 5.0  # between two lines about one database, where the terminal cannot be redrawn
 
@@ -104,41 +105,53 @@ def _line(database: dict[str, Any]) -> str:
     return "  ".join(cell for cell in _cells(database) if cell)
 
 
-def outcome(status: dict[str, Any]) -> RenderableType:
-    """The end: every database with its tables, rows and seconds, then what a person should know."""
-    table = Table(title_justify="left")
-    table.add_column("database")
-    table.add_column("as")
+def outcome(
+    status: dict[str, Any], differences: Mapping[str, Sequence[str]] | None = None
+) -> RenderableType:
+    """The end: every database with its tables, rows and seconds, then what a person should know.
+
+    `differences` between source and target by database, where somebody compared their content.
+    """
+    renamed = any(database["name"] != database["target"] for database in status["databases"])
+    table = Table(padding=(0, 1), collapse_padding=True)
+    for name in ("database", *(["as"] if renamed else [])):
+        table.add_column(name, overflow="fold", min_width=20)
     for name in ("tables", "rows expected", "rows found", "seconds"):
         table.add_column(name, justify="right")
-    table.add_column("")
+    table.add_column("content" if differences is not None else "rows")
     for database in status["databases"]:
         rows = database.get("rows", {})
         table.add_row(
             printable(database["name"]),
-            printable(database["target"]),
+            *([printable(database["target"])] if renamed else []),
             _number(database.get("tables")),
             _number(rows.get("expected")),
             _number(rows.get("found")),
             _number(database.get("seconds")),
-            _verdict(database, status["status"]),
+            _verdict(database, status["status"], differences),
         )
     parts: list[RenderableType] = [table] if status["databases"] else []
-    return Group(*parts, *_remarks(status))
+    return Group(*parts, *_remarks(status, differences or {}))
 
 
-def _verdict(database: dict[str, Any], status: str) -> str:
+def _verdict(
+    database: dict[str, Any], status: str, differences: Mapping[str, Sequence[str]] | None
+) -> str:
     rows = database.get("rows", {})
     if EXIT_CODES[status] >= EXIT_CODES["failed"]:
         return "not published"
     if database.get("lost"):
         return f"{len(database['lost'])} objects lost"
     if rows.get("expected") is None:
-        return "rows not countable in the dump"
-    return "equal" if rows["expected"] == rows["found"] else "DIFFERENT"
+        return "not countable"
+    if rows["expected"] != rows["found"] or (differences or {}).get(database["name"]):
+        return "DIFFERENT"
+    return "equal"
 
 
-def _remarks(status: dict[str, Any]) -> list[RenderableType]:
+def _remarks(
+    status: dict[str, Any], differences: Mapping[str, Sequence[str]]
+) -> list[RenderableType]:
     word = status["status"]
     headline = f"{word.replace('_', ' ')} in {status['seconds']:.1f} s"
     if status.get("dataAsOf"):
@@ -148,13 +161,21 @@ def _remarks(status: dict[str, Any]) -> list[RenderableType]:
         lines.append(Text(f"error {error['code']}: {printable(error['message'])}", style="red"))
         if error["hint"]:
             lines.append(Text(f"hint: {printable(error['hint'])}"))
-    for database in status["databases"]:
-        lines += [
-            Text(f"lost in {printable(database['name'])}: {printable(lost)}", style="yellow")
-            for lost in database.get("lost", ())
-        ]
-    lines += [Text(f"warning: {printable(text)}", style="yellow") for text in status["warnings"]]
-    lines += [Text(f"note: {printable(text)}", style="dim") for text in status["notes"]]
+    told = [
+        *(
+            (f"lost in {d['name']}", text)
+            for d in status["databases"]
+            for text in d.get("lost", ())
+        ),
+        *((f"different in {name}", text) for name, texts in differences.items() for text in texts),
+        *(("warning", text) for text in status["warnings"]),
+    ]
+    lines += [Text(printable(f"{what}: {text}"), style="yellow") for what, text in told]
+    notes = status["notes"]
+    lines += [Text(printable(f"note: {text}"), style="dim") for text in notes[:_NOTES]]
+    if len(notes) > _NOTES:
+        more = f"… and {len(notes) - _NOTES} more notes: in the status of the restore"
+        lines.append(Text(more, style="dim"))
     return [*lines]
 
 
