@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -160,6 +161,13 @@ class Bench:
         return self.rows(
             "SELECT application_name FROM pg_stat_activity WHERE application_name ~ '^restore/'"
         )
+
+    def sessions_left(self, patience_seconds):
+        """Of closed sessions the server takes a moment to take notice."""
+        end = time.monotonic() + patience_seconds
+        while (found := self.sessions()) and time.monotonic() < end:
+            time.sleep(0.02)
+        return found
 
     def wipe(self, roles_before):
         for name in self.databases():

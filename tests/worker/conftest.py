@@ -28,7 +28,7 @@ def bench(target, tmp_path):
     bench = Bench(target, tmp_path)
     roles, memberships = bench.roles(), bench.memberships()
     yield bench
-    sessions = bench.sessions()
+    sessions = bench.sessions_left(patience_seconds=10)
     bench.wipe(roles)
     assert sessions == []
     assert bench.memberships() == memberships

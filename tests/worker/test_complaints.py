@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from restore.worker.complaints import Kind, Listener
+
+IGNORED = "pg_restore: warning: errors ignored on restore: 1"
+
+
+def verdict(text, exit_code):
+    listener = Listener()
+    for line in text.splitlines():
+        listener.hear(line)
+    return listener.verdict(exit_code)
+
+
+@pytest.mark.parametrize(
+    ("message", "command", "kind"),
+    [
+        (
+            'unrecognized configuration parameter "transaction_timeout"',
+            "SET transaction_timeout = 0;",
+            Kind.HARMLESS,
+        ),
+        ('schema "public" already exists', "CREATE SCHEMA public;", Kind.HARMLESS),
+        ("must be owner of schema public", "COMMENT ON SCHEMA public IS 'x';", Kind.HARMLESS),
+        (
+            "must be owner of extension plpgsql",
+            "COMMENT ON EXTENSION plpgsql IS 'x';",
+            Kind.HARMLESS,
+        ),
+        ('must be able to SET ROLE "azuresu"', "ALTER TABLE app.t OWNER TO azuresu;", Kind.OWNER),
+        ('role "x" does not exist', "ALTER FUNCTION app.f(integer, text) OWNER TO x;", Kind.OWNER),
+        ('role "x" does not exist', "GRANT SELECT ON TABLE app.t TO x;", Kind.LOST),
+        ('schema "public2" already exists', "CREATE SCHEMA public2;", Kind.LOST),
+        ("must be owner of extension postgis", "COMMENT ON EXTENSION postgis IS 'x';", Kind.LOST),
+        (
+            "permission denied to create event trigger",
+            "CREATE EVENT TRIGGER e ON ddl_command_start",
+            Kind.LOST,
+        ),
+    ],
+)
+def test_each_complaint_is_weighed_by_its_command_and_its_message(message, command, kind):
+    text = f"pg_restore: error: could not execute query: ERROR:  {message}\nCommand was: {command}"
+    (complaint,) = verdict(f"{text}\n{IGNORED}", 1).complaints
+    assert (complaint.kind, complaint.message) == (kind, message)
+
+
+def test_neither_literals_nor_rows_of_a_failed_command_are_kept():
+    found = verdict(
+        "pg_restore: error: could not execute query: ERROR:  permission denied\n"
+        "DETAIL:  Failing row contains (4711, secret).\n"
+        "Command was: CREATE USER MAPPING FOR x SERVER y OPTIONS (\n"
+        "    password 'secret'\n);\n"
+        'pg_restore: error: COPY failed for table "t": ERROR:  invalid input\n'
+        'CONTEXT:  COPY t, line 1, column i: "secret"\n' + IGNORED,
+        1,
+    )
+    assert found.of(Kind.LOST) == (
+        "CREATE USER MAPPING FOR x SERVER y OPTIONS: permission denied",
+        "rows of table t: invalid input",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "exit_code", "fatal"),
+    [
+        ("", 0, ""),
+        (IGNORED, 1, ""),
+        (
+            "pg_restore: error: could not read from input file: end of file",
+            1,
+            "could not read from input file: end of file",
+        ),
+        ("", 1, "exit 1, no message"),
+        ("", -9, "exit -9, no message"),
+        (
+            "pg_restore: error: could not execute query: ERROR:  out of luck\n"
+            "pg_restore: error: a worker process died unexpectedly",
+            1,
+            "a worker process died unexpectedly",
+        ),
+    ],
+)
+def test_only_a_run_that_says_what_it_ignored_reached_its_end(text, exit_code, fatal):
+    assert verdict(text, exit_code).fatal == fatal
+
+
+def test_an_ignored_error_that_could_not_be_read_still_counts():
+    garbled = "pg_restore:pg_restore: err executing\n" + IGNORED
+    assert len(verdict(garbled, 1).of(Kind.LOST)) == 1
