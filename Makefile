@@ -28,7 +28,7 @@ check: .venv/.ready ## format, lint, types, layers
 	.venv/bin/lint-imports --no-cache
 
 test: setup ## unit, contract and end-to-end tests
-	$(PYTHON) -m pytest --durations=8 --cov --cov-report=
+	$(PYTHON) -m pytest -n 3 --dist loadfile --durations=10
 
 demo: setup ## the whole way on this machine, with a sample; SCALE=10 for more rows
 	@$(PYTHON) -m local demo --scale $(SCALE)
