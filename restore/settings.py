@@ -9,6 +9,10 @@ from restore.errors import InputError
 
 _SSL_MODES = ("verify-full", "verify-ca", "require", "prefer", "allow", "disable")
 
+# Not "system": psycopg's wheel brings an OpenSSL that looks for roots in a folder of its own, and
+# clients of 15 do not know the word.
+_DEBIAN_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+
 
 class SettingsError(InputError):
     """The environment lacks a setting, or has one that cannot be used."""
@@ -78,7 +82,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         max_attempts=int(reader.number("RESTORE_MAX_ATTEMPTS", 3)),
         pg_bindirs=tuple(filter(None, reader.text("RESTORE_PG_BINDIRS").split(":"))),
         pg_sslmode=reader.choice("RESTORE_PGSSLMODE", _SSL_MODES),
-        pg_sslrootcert=reader.text("RESTORE_PGSSLROOTCERT", "system"),
+        pg_sslrootcert=reader.text("RESTORE_PGSSLROOTCERT", _DEBIAN_ROOTS),
         restore_jobs=int(reader.number("RESTORE_JOBS", 2, most=64)),
         scratch_bytes=int(reader.number("RESTORE_SCRATCH_BYTES", 2 * 1024**3, most=1024**4)),
     )

@@ -70,8 +70,8 @@ class FullError(TargetError):
 class Tls:
     """libpq's sslmode and sslrootcert; the latter only counts for the verifying modes."""
 
-    mode: str = "verify-full"
-    root: str = "system"
+    mode: str
+    root: str = ""
 
     @property
     def parameters(self) -> dict[str, str]:

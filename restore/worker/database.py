@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
@@ -51,7 +52,7 @@ def run(job: Job) -> TaskResult:
     except StoppedError:
         raise  # the next worker, or the cleanup, begins with dropping it
     except RestoreError:
-        with job.using(connection):
+        with suppress(psycopg.Error):  # the fence may be gone; whoever comes next drops it first
             drop(connection, step.staging)
         raise
     seconds = time.monotonic() - started

@@ -19,7 +19,7 @@ from typing import IO
 from restore.adapters.postgres import said_by_tool
 from restore.adapters.tools import CHUNK_BYTES, Child, Client, pick, restore_argv, rows_argv
 from restore.core import script
-from restore.core.dumps import Blob
+from restore.core.dumps import FORMAT_PREFIX_BYTES, Blob, Format, format_of
 from restore.core.plan import DatabaseStep, Engine
 from restore.core.sql import copy_target, text_of, tokens
 from restore.errors import ArchiveError, RestoreError, ScriptError, ToolError
@@ -103,9 +103,10 @@ def _load_archive(job: Job, step: DatabaseStep) -> Loaded:
 def _through_file(job: Job, step: DatabaseStep, client: Client, file: IO[bytes]) -> Loaded:
     # Opens the file anew, so that each job has its own position in it. Source: proc(5).
     path, kept = f"/proc/self/fd/{file.fileno()}", (file.fileno(),)
-    into = restore_argv(
-        client, step.staging, jobs=job.limits.jobs, file=path, keep_owners=step.keep_owners
-    )
+    file.seek(0)
+    archive = format_of(file.read(FORMAT_PREFIX_BYTES)) is Format.ARCHIVE
+    jobs = job.limits.jobs if archive else 1  # a tar archive cannot be read in parallel
+    into = restore_argv(client, step.staging, jobs=jobs, file=path, keep_owners=step.keep_owners)
     listener = Listener()
     with ExitStack() as children:
         restoring = children.enter_context(
