@@ -37,6 +37,7 @@ up: setup ## the local stack, kept running, with a command to try
 	@$(PYTHON) -m local up --scale $(SCALE)
 
 try: setup ## restore your own dump files: make try FILES=folder
+	@[ -n "$(FILES)" ] || { echo "which folder? make try FILES=folder" >&2; exit 2; }
 	@$(PYTHON) -m local try "$(FILES)"
 
 lock: .venv/.ready ## requirements.lock from requirements*.txt, for every supported Python

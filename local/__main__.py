@@ -94,13 +94,14 @@ def _try(console: Console, name: str) -> int:
     folder = Path(name)
     problem = _unusable(folder)
     if problem:
-        console.print(f"error: {problem}", style="red", markup=False)
+        console.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
         console.print(
             "hint: name them as the vault does, with one GUID for all of one backup:\n"
             "  0e1f6a52-0000-4000-8000-000000000000_database_<name>.sql   pg_dump, any format but"
             " directory\n"
             "  0e1f6a52-0000-4000-8000-000000000000_roles.sql             pg_dumpall --roles-only",
             markup=False,
+            soft_wrap=True,
         )
         return _EXIT_USAGE
     with _running(console, source_major=None) as stack:
@@ -152,7 +153,7 @@ def _restore(console: Console, stack: Stack, request: dict[str, Any]) -> int:
     differences = _compare(stack, status) if stack.source else None
     console.print(terminal.outcome(status, differences))
     spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in stack.seconds.items())
-    console.print(f"where the time went: {spent}", markup=False)
+    console.print(f"where the time went: {spent}", markup=False, soft_wrap=True)
     equal = not any((differences or {}).values()) and all(map(_equal, status["databases"]))
     return terminal.EXIT_CODES[status["status"]] or (0 if equal else terminal.EXIT_CODES["failed"])
 
@@ -182,9 +183,12 @@ def _equal(database: dict[str, Any]) -> bool:
 
 
 def _scale(text: str) -> float:
-    scale = float(text)
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0
     if not 0 < scale <= 1000:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, up to 1000, found {text}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0, up to 1000, found {text!r}")
     return scale
 
 

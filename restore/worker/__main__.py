@@ -9,7 +9,7 @@ import signal
 import sys
 
 from restore import settings
-from restore.errors import RestoreError
+from restore.errors import RestoreError, TransientError
 from restore.worker import logs
 from restore.worker.wiring import connected
 from restore.worker.worker import Worker, work
@@ -44,11 +44,21 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(worker: Worker, *, once: bool, wait_seconds: float) -> None:
-    """Tickets one after the other. With `once`, one, if it comes within the wait."""
+    """Tickets one after the other. With `once`, one, if it comes within the wait.
+
+    A bus that cannot be reached is asked again, unless `once`: then whoever started us knows best.
+    """
     left_seconds = wait_seconds
     while not worker.departure.asked:
         slice_seconds = min(_SLICE_SECONDS, left_seconds) if once else _SLICE_SECONDS
-        taken = _take(worker, slice_seconds)
+        try:
+            taken = _take(worker, slice_seconds)
+        except TransientError as exc:
+            if once:
+                raise
+            log.warning("bus", extra={"code": exc.code, "reason": exc.message})
+            worker.departure.pause(_SLICE_SECONDS)
+            continue
         left_seconds -= slice_seconds
         if once and (taken or left_seconds <= 0):
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from types import TracebackType
@@ -27,6 +28,14 @@ class Departure:
     def __init__(self) -> None:
         self.asked = False
         self.listener: SimpleQueue[Reason | None] | None = None
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or until the order to end comes."""
+        self.listener = orders = SimpleQueue[Reason | None]()
+        if not self.asked:
+            with suppress(Empty):
+                orders.get(timeout=seconds)
+        self.listener = None
 
     def ask(self, *_: object) -> None:
         """From a signal handler: no lock may be taken, and a SimpleQueue's put takes none.
@@ -79,6 +88,7 @@ class Watch:
 
     def _run(self) -> None:
         rounds = 0
+        self._attempt(rounds)  # a task that has just begun is no longer queued
         while True:
             try:
                 order = self._orders.get(timeout=self._round_seconds)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 
+from restore.adapters.azure_errors import translated
 from restore.adapters.credentials import credential
 from restore.adapters.postgres import Tls
 from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets
@@ -44,12 +45,18 @@ def connected(settings: Settings) -> Iterator[Worker]:
             bus=bus,
             inbox=bus,
             secrets=_secrets(settings, closed),
-            token=lambda: credential(settings.client_id).get_token(_TOKEN_SCOPE).token,
+            token=lambda: _token(settings),
             targets=settings.targets,
             tls=Tls(settings.pg_sslmode, settings.pg_sslrootcert),
             clients=clients,
             limits=Limits(jobs=settings.restore_jobs, scratch_bytes=settings.scratch_bytes),
         )
+
+
+def _token(settings: Settings) -> str:
+    hint = "the worker's identity must be a Microsoft Entra principal of the target server"
+    with translated("Microsoft Entra token for PostgreSQL", hint):
+        return credential(settings.client_id).get_token(_TOKEN_SCOPE).token
 
 
 def _secrets(settings: Settings, closed: ExitStack) -> Secrets:
