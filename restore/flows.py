@@ -182,8 +182,8 @@ def file_landed(control: Control, event: str | bytes) -> None:
     if landed is None or not control.landing.owns(landed.container):
         return
     name = landed.container.rpartition("/")[2]
-    restore_id = name.removeprefix(CONTAINER_PREFIX)
-    if not _ID.fullmatch(restore_id):
+    prefix, restore_id = name[: len(CONTAINER_PREFIX)], name[len(CONTAINER_PREFIX) :]
+    if prefix != CONTAINER_PREFIX or not _ID.fullmatch(restore_id):
         return
     try:
         _carry_on(control, _apply(control, restore_id, FileLanded(landed.name)))
@@ -194,6 +194,11 @@ def file_landed(control: Control, event: str | bytes) -> None:
 def task_reported(control: Control, body: bytes) -> None:
     """A worker stored a result. A report for a restore that is gone is dropped."""
     report = messages.decode_report(body)
+    try:
+        control.states.load(report.restore)
+    except NotFoundError:
+        log.warning("no restore for report", extra={"report": report.message_id})
+        return
     result = control.records.result(report.restore, report.task, report.attempt)
     if result is None:
         raise NotFoundError(

@@ -311,28 +311,41 @@ class _Life:
         """A task nobody took is sent again; one whose worker fell silent counts as failed."""
         restore = self.next(self.restore, Do.WATCH, Do.WATCH, self.later("watch"))
         limit = self.now - timedelta(seconds=self.policy.silence_seconds)
+        unsent = {command.ticket.task for command in restore.outbox if command.ticket}
         for task in restore.tasks:
             sent = task.sent or self.now
             if task.state is not TaskState.SENT or max(sent, seen.get(task.id, sent)) > limit:
                 continue
             if seen.get(task.id, sent) > sent:
                 return self.task_failed(restore, task, _SILENT)
-            restore = self.send(restore, task.id)
+            if task.id not in unsent:
+                restore = self.send(restore, task.id)
         return restore
 
     # ---- ends
 
     def stumbled(self, command: Command, failure: Failure) -> Restore:
+        """Tried again later, or given up; but for watching: reports may arrive all the same."""
         failures = command.failures + 1
-        if not failure.transient or failures >= self.policy.max_command_failures:
-            return self.stop(self.restore, replace(failure, transient=False))
-        wait = min(300.0, self.policy.retry_seconds * 2**command.failures)
+        lasting = not failure.transient or failures >= self.policy.max_command_failures
+        if lasting and command.do is not Do.WATCH:
+            return self.given_up(command, replace(failure, transient=False))
+        doublings = min(command.failures, 10)
+        wait = min(300.0, self.policy.retry_seconds * 2**doublings)
         due = self.now + timedelta(seconds=wait)
         outbox = tuple(
             replace(other, failures=failures, due=due) if _same(command, other) else other
             for other in self.restore.outbox
         )
         return replace(self.restore, outbox=outbox)
+
+    def given_up(self, command: Command, failure: Failure) -> Restore:
+        """No worker will report on a ticket that was not sent: its task has failed."""
+        ticket = command.ticket
+        task = self.restore.task(ticket.task) if ticket else None
+        if ticket is None or task is None:
+            return self.stop(self.restore, failure)
+        return self.task_failed(self.sent(ticket), task, failure)
 
     def cancel(self) -> Restore:
         """Accepted until publishing begins; from then on the restore is seen through."""
@@ -347,13 +360,17 @@ class _Life:
         return not self.restore.stopping and self.now - self.restore.created > limit
 
     def stop(self, restore: Restore, failure: Failure | None) -> Restore:
-        """No more work from here on; what was begun on the target is taken back first."""
+        """No more work from here on; what was begun on the target is taken back first.
+
+        Tickets still go out: their tasks count as sent, and a worker has to say that it stopped.
+        """
         tasks = tuple(
             replace(task, state=TaskState.CANCELLED) if task.state is TaskState.WAITING else task
             for task in restore.tasks
         )
-        watch = tuple(command for command in restore.outbox if command.do is Do.WATCH)
-        stopped = replace(restore, failure=failure, tasks=tasks, outbox=watch)
+        workers = (Do.SEND, Do.WATCH)
+        outbox = tuple(command for command in restore.outbox if command.do in workers)
+        stopped = replace(restore, failure=failure, tasks=tasks, outbox=outbox)
         return self.take_back(stopped)
 
     def take_back(self, restore: Restore) -> Restore:

@@ -27,7 +27,7 @@ from restore.core.events import (
 )
 from restore.core.facts import Finding
 from restore.core.life import Policy
-from restore.core.messages import DatabaseResult, Failure, Result, TaskResult
+from restore.core.messages import DatabaseResult, Failure, Result, TaskResult, Ticket
 from restore.core.plan import DatabaseStep, Engine, Plan
 from restore.core.request import parse
 from restore.core.state import FINAL, Do, Phase, TaskState, decode, encode
@@ -401,9 +401,10 @@ def test_a_worker_that_falls_silent_is_replaced():
 
 
 def test_a_ticket_nobody_took_is_sent_again_without_counting():
-    story = prepared("crm").done("roles").on(Sent(prepared("crm").restore.outbox[0].ticket))
+    story = prepared("crm").done("roles").on(Sent(Ticket("0123456789abcdef", "database-0", 1)))
+    assert story.tickets == []
     story.on(Watched(), after=POLICY.silence_seconds + 1)
-    assert story.tickets[-1] == "database-0"
+    assert story.tickets == ["database-0"]
     assert story.restore.task("database-0").attempt == 1
 
 
@@ -450,3 +451,49 @@ def test_a_report_that_comes_twice_counts_once():
     story = prepared().done("roles")
     again = Reported(TaskResult("roles", 1, Result.DONE, warnings=("late",)))
     assert life.decide(story.restore, again, NOW, POLICY) is story.restore
+
+
+def test_a_failure_after_the_first_one_does_not_take_its_place():
+    story = prepared().done("roles").failed("database-0", BROKEN)
+    first = story.restore.failure
+    story.failed("database-1", Failure("data-loss", "rows: expected 3, found 2"))
+    assert story.restore.failure == first
+    assert story.tickets == ["cleanup"]
+
+
+def test_a_ticket_that_is_still_to_be_sent_is_not_sent_again_beside_itself():
+    """A second one would start its tries anew, and so never come to an end of them."""
+    story = prepared("crm").done("roles")
+    story.on(Watched(), after=POLICY.silence_seconds + 1)
+    assert story.tickets == ["database-0"]
+
+
+@pytest.mark.parametrize("failure", [LOST, Failure("bus", "queue: expected one, found none")])
+def test_a_ticket_that_cannot_be_sent_is_its_tasks_failure(failure):
+    story = prepared("crm")
+    for _ in range(POLICY.max_command_failures):
+        sends = [command for command in story.restore.outbox if command.do is Do.SEND]
+        if sends[0].ticket.task == "cleanup":
+            break
+        story.on(Stumbled(sends[0], failure))
+    assert story.state_of("roles") is TaskState.FAILED
+    assert story.restore.failure == replace(failure, transient=False)
+    assert story.tickets == ["cleanup"]
+
+
+def test_watching_is_never_given_up():
+    story = prepared("crm")
+    for _ in range(30):
+        watch = next(command for command in story.restore.outbox if command.do is Do.WATCH)
+        story.on(Stumbled(watch, Failure("message", "result: expected JSON, found none")))
+    assert not story.restore.stopping
+    assert watch.due - story.now <= timedelta(seconds=300)
+
+
+def test_tickets_that_were_not_sent_before_a_cancel_go_out_all_the_same():
+    """Whether they are on the queue already nobody knows; the worker that gets one says so."""
+    story = prepared().done("roles").on(CancelAsked())
+    assert story.tickets == ["database-0", "database-1"]
+    for task in ("database-0", "database-1"):
+        story.on(Reported(TaskResult(task, 1, Result.CANCELLED)))
+    assert story.tickets == ["cleanup"]

@@ -5,7 +5,7 @@ import pytest
 
 from restore.core import messages
 from restore.core.messages import Progress, Report, Result, TaskResult, Ticket
-from restore.errors import MessageError
+from restore.errors import MessageError, NotFoundError, TransientError
 
 TICKET = Ticket("0123456789abcdef", "database-12", 2)
 REPORT = Report("0123456789abcdef", "prepare", 1)
@@ -48,3 +48,10 @@ def test_no_top_level_key_can_pass_for_a_property_of_the_message():
 def test_what_is_no_ticket_of_a_known_version_is_refused(body):
     with pytest.raises(MessageError, match="ticket: expected"):
         messages.decode_ticket(body)
+
+
+@pytest.mark.parametrize("error", [NotFoundError("x", "look"), TransientError("x", "wait")])
+def test_an_error_becomes_a_failure_that_remembers_whether_it_may_pass(error):
+    found = messages.failure(error)
+    assert (found.code, found.message, found.hint) == (error.code, "x", error.hint)
+    assert found.transient is isinstance(error, TransientError)

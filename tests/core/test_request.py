@@ -224,3 +224,9 @@ def test_a_query_for_points_names_one_server_or_instance():
         query({"vault": VAULT})
     with pytest.raises(RequestError, match="ARM id"):
         query({"server": "pg1"})
+
+
+@pytest.mark.parametrize("source", [7, "pg1", None, []])
+def test_a_source_that_is_no_object_is_named(source):
+    expected, _ = problems(body(source=source))["/source"]
+    assert expected == "an object"

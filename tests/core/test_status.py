@@ -77,3 +77,23 @@ def test_an_error_becomes_problem_details_by_its_code_or_family():
 
 def test_an_unknown_plan_has_no_databases_yet():
     assert shown(extracted())["databases"] == []
+
+
+def test_a_database_that_does_not_move_has_no_time_left():
+    news = Progress("database-0", 1, "counting", NOW, 10_000, 10_000, 0.0)
+    (crm,) = shown(prepared("crm").done("roles"), [news])["databases"]
+    assert crm["bytesPerSecond"] == 0
+    assert "etaSeconds" not in crm
+
+
+def test_the_instant_the_data_is_of_is_shown_once_it_is_known():
+    assert "dataAsOf" not in shown(prepared("crm"))
+    story = prepared("crm").done("roles", data_as_of="2026-11-20T02:41:07Z")
+    assert shown(story)["dataAsOf"] == "2026-11-20T02:41:07Z"
+
+
+def test_a_problem_without_fields_or_hint_has_neither():
+    body = problem(NotFoundError("restore 'x': expected one, found none"))
+    assert "hint" not in body
+    assert "errors" not in body
+    assert body["title"] == "there is no such thing"
