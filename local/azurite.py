@@ -12,10 +12,10 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from local import processes
+from local.part import Part
 from restore.errors import ToolError
 
 _HERE = Path(__file__).parent
@@ -34,7 +34,7 @@ _INSTALL_SECONDS = 600.0
 _LISTENS = re.compile(r"successfully listens on (http://127\.0\.0\.1:\d+)")
 
 
-class Azurite:
+class Azurite(Part):
     """One account with a random name and key; its blobs live in a temporary folder.
 
     Azurite listens on port 0 itself and says which port it got, so no other program can come
@@ -79,17 +79,6 @@ class Azurite:
         if self._folder is not None:
             self._folder.close()
             self._folder = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _launch(self, node: str, folder: Path) -> None:
         log = folder / "log"

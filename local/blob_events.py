@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from http.client import HTTPException
-from types import TracebackType
 from typing import Any, Self
 from urllib.error import HTTPError
 from urllib.parse import quote, urlencode
@@ -21,6 +20,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobServiceClient
+
+from local.part import Part
 
 _EVENT_TYPE = "Microsoft.Storage.BlobCreated"
 _ID_SPACE = uuid.UUID("5d7bb1de-45f0-4c55-9bd2-94bd4b1d2f3e")
@@ -151,7 +152,7 @@ def troubled(events: Iterable[dict[str, Any]], troubles: Troubles) -> Iterator[d
     yield from arriving
 
 
-class BlobEvents:
+class BlobEvents(Part):
     """Watches an account by listing it, and posts an event for every blob that appears.
 
     Blobs that are there at the start are no news, as for a new event subscription. An event is
@@ -201,17 +202,6 @@ class BlobEvents:
         if self._thread.is_alive():
             self._thread.join()
         self._blobs.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _run(self) -> None:
         while not self._stopped.wait(self._poll_seconds):

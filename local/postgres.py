@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psycopg
@@ -26,6 +25,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from local import processes
+from local.part import Part
 from restore.errors import NotFoundError, ToolError
 
 SUPERUSER = "azuresu"
@@ -94,7 +94,7 @@ def _wheel() -> Path:
     return Path(found.origin).parent
 
 
-class PostgresServer:
+class PostgresServer(Part):
     """One server on 127.0.0.1, with its data in a temporary folder.
 
     `host`, `port`, `admin_password` and the conninfo methods are good after `start`, and survive
@@ -173,15 +173,7 @@ class PostgresServer:
             self._folder.close()
             self._folder = None
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop(Stop.IMMEDIATE)
 
     @property

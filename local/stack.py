@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from local import processes
@@ -18,6 +17,7 @@ from local.azurite import Azurite
 from local.blob_events import BlobEvents, Schema, Troubles
 from local.client import Client
 from local.functions import FunctionsHost
+from local.part import Part
 from local.postgres import PostgresServer, binaries
 from local.servicebus import Broker, QueueConfig, ServiceBus
 from local.vault import LocalVault
@@ -29,7 +29,7 @@ SECRET = "target-admin"
 CONTAINER_PREFIX = "restore-"
 
 
-class Stack:
+class Stack(Part):
     """Everything a restore needs, started together and gone together.
 
     The source is PostgreSQL 16, the target 18 and its admin no superuser, unless told otherwise.
@@ -81,7 +81,7 @@ class Stack:
         self.log.mkdir()
         with self.timed("servers and storage"), ThreadPoolExecutor() as pool:
             servers = [self.target, *([self.source] if self.source else [])]
-            parts: list[Azurite | PostgresServer] = [self.storage, *servers]
+            parts: list[Part] = [self.storage, *servers]
             starts = [pool.submit(part.start) for part in parts]
             for part in parts:
                 self._open.callback(part.stop)
@@ -94,7 +94,7 @@ class Stack:
         self.environment = self._environment()
         with self.timed("function app"):
             self.host = FunctionsHost(ROOT, self.environment, log_path=self.log / "functions")
-            self._open.enter_context(self.host.start())
+            self._open.enter_context(self.host)
         self.client = Client(self.host.url, self.host.key)
         self.watch_blobs()
         self._open.callback(self._stop_events)
@@ -105,17 +105,6 @@ class Stack:
     def stop(self) -> None:
         """Stop everything that was started, the last first. Safe to repeat."""
         self._open.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:

@@ -58,7 +58,8 @@ def _follow_in_lines(console: Console, show: Callable[[], dict[str, Any]]) -> di
             text, at = said.get(name, ("", -_QUIET_SECONDS))
             phase_changed = line.split("  ")[:2] != text.split("  ")[:2]
             if line != text and (phase_changed or time.monotonic() - at > _QUIET_SECONDS):
-                console.print(f"[{status['seconds']:6.1f} s] {line}", markup=False, highlight=False)
+                stamp = f"[{status['seconds']:6.1f} s]"
+                console.print(f"{stamp} {line}", markup=False, soft_wrap=True)
                 said[name] = (line, time.monotonic())
         if status["ended"]:
             return status

@@ -10,11 +10,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from local.functions.errors import FunctionAppError, HostProcessError
 from local.functions.keys import Keys
+from local.part import Part
 
 EXIT_REFUSED = 2
 EXIT_UNFINISHED = 3
@@ -25,7 +25,7 @@ _START_SECONDS = 60.0
 _MARGIN_SECONDS = 10.0
 
 
-class FunctionsHost:
+class FunctionsHost(Part):
     """One function app served by a child process, which never outlives this process.
 
     The keys, and after the first start the port too, stay the same over restarts, so addresses that
@@ -84,7 +84,7 @@ class FunctionsHost:
             f"{self.url}/runtime/webhooks/EventGrid?functionName={function}&code={self.system_key}"
         )
 
-    def start(self) -> FunctionsHost:
+    def start(self) -> Self:
         """Start the child and wait until it serves.
 
         Raises FunctionAppError when the app cannot be served, HostProcessError when the child ends
@@ -129,25 +129,15 @@ class FunctionsHost:
             child.stdout.close()
         return child.wait()
 
-    def restart(self) -> FunctionsHost:
+    def restart(self) -> Self:
         """Stop, then start at the same address."""
         self.stop()
         return self.start()
 
-    def __enter__(self) -> FunctionsHost:
-        return self if self.running else self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def _spawn(self, log: IO[str] | None) -> subprocess.Popen[str]:
         command = [
             sys.executable,
+            "-u",  # what the app prints is in the log at once
             "-m",
             "local.functions",
             str(self.app_dir.resolve()),

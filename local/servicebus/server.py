@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
+from local.part import Part
 from local.servicebus.broker import Broker
 from local.servicebus.config import Counts, DeadLetter
 from local.servicebus.listener import Listener
@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 30.0
 _ANY_KEY = {"RootManageSharedAccessKey": "SAS_KEY_VALUE"}
 
 
-class ServiceBus:
+class ServiceBus(Part):
     """`with ServiceBus(broker) as bus:` the azure-servicebus SDK connects to `connection_string`.
 
     Every method may be called from any thread but the bus's own.
@@ -47,7 +47,7 @@ class ServiceBus:
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._serve, name="servicebus", daemon=True)
 
-    def __enter__(self) -> ServiceBus:
+    def start(self) -> Self:
         """Listen. Raises OSError if the port is taken."""
         self._thread.start()
         self._started.wait()
@@ -56,12 +56,7 @@ class ServiceBus:
             raise self._failure
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         """Cut all connections, store what is left to store, and end the thread."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)

@@ -24,6 +24,8 @@ _GLOBALS = {
 }
 _PARALLEL = 2
 
+MARKER = "backupstarttimestamp"
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -53,8 +55,7 @@ def dump(
     `complete` lacks the last database. Raises ToolError when a client program fails.
     """
     backup_name = uuid.uuid4()
-    marker = File("backupstarttimestamp", folder / "backupstarttimestamp")
-    marker.path.write_text(f"{started:%Y-%m-%dT%H:%M:%S.%f}0Z")
+    began = marker(folder, started)
     databases = _databases(server)
     jobs: list[tuple[File, list[str], str]] = [
         (File(f"{backup_name}_database_{name}.sql", folder / f"{number}"), ["pg_dump", "-Fc"], name)
@@ -65,7 +66,14 @@ def dump(
         jobs.append((file, ["pg_dumpall", option], "postgres"))
     with ThreadPoolExecutor(_PARALLEL) as pool:
         list(pool.map(lambda job: _pipe(server, job[1], job[2], job[0].path), jobs))
-    return (marker, *(file for file, _, _ in jobs))
+    return (began, *(file for file, _, _ in jobs))
+
+
+def marker(folder: Path, started: datetime) -> File:
+    """The file that tells when a backup began, written into `folder`."""
+    file = File(MARKER, folder / uuid.uuid4().hex)
+    file.path.write_text(f"{started:%Y-%m-%dT%H:%M:%S.%f}0Z")
+    return file
 
 
 def adopt(folder: Path) -> tuple[File, ...]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from azure.storage.blob import BlobServiceClient
 
 from local import processes
+from local.part import Part
 from local.postgres import PostgresServer
 from local.vault import backup, faults
 from local.vault.backup import RecoveryPoint
@@ -35,7 +36,7 @@ class Operation:
     ended: datetime | None = None
 
 
-class LocalVault:
+class LocalVault(Part):
     """A Backup vault that protects `source` and restores into the account of `storage`.
 
     `url` is the base URL for azure-mgmt-dataprotection, which needs `enforce_https=False` on each
@@ -98,17 +99,6 @@ class LocalVault:
             self._folder.close()
             self._folder = None
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def take_backup(self, *, at: datetime | None = None, complete: bool = True) -> RecoveryPoint:
         """Back the source up now; the recovery point says `at`, if given.
 
@@ -123,9 +113,18 @@ class LocalVault:
         return self._keep(files, started, at or datetime.now(UTC), complete)
 
     def add_backup(self, folder: Path, *, at: datetime | None = None) -> RecoveryPoint:
-        """Make files made elsewhere a recovery point; they stay where they are."""
-        moment = at or datetime.now(UTC)
-        return self._keep(backup.adopt(folder), moment, moment, True)
+        """Make files made elsewhere a recovery point; they stay where they are.
+
+        What tells when a backup began is added if it is not among them: `at`, or else the time of
+        the oldest file.
+        """
+        assert self._folder is not None, "start() comes first"
+        files = backup.adopt(folder)
+        oldest = min((file.path.stat().st_mtime for file in files), default=time.time())
+        moment = at or datetime.fromtimestamp(oldest, UTC)
+        if backup.MARKER not in {file.name for file in files}:
+            files = (backup.marker(self._folder.path, moment), *files)
+        return self._keep(files, moment, moment, True)
 
     def _keep(
         self, files: tuple[backup.File, ...], started: datetime, time: datetime, complete: bool

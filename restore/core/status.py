@@ -90,9 +90,10 @@ def _database(
     if task and task.failures:
         body["failures"] = [{"code": f.code, "message": f.message} for f in task.failures]
     if news is not None:
-        body["bytes"] = {"done": news.bytes_done, "total": news.bytes_total}
+        total = news.bytes_total or step.blob.size_bytes
+        body["bytes"] = {"done": news.bytes_done, "total": total}
         body["bytesPerSecond"] = round(news.rate_bytes_per_second)
-        left = news.bytes_total - news.bytes_done
+        left = total - news.bytes_done
         if state is TaskState.SENT and news.rate_bytes_per_second > 0:
             body["etaSeconds"] = round(left / news.rate_bytes_per_second)
     result = task.result.database if task and task.result else None

@@ -279,7 +279,7 @@ def test_files_made_elsewhere_can_be_restored(vault, restoring, container, tmp_p
     (tmp_path / "my_database_crm.sql").write_bytes(b"PGDMP")
     point = vault.add_backup(tmp_path, at=datetime(2019, 6, 1, tzinfo=UTC))
     restoring.finished(restoring.trigger(request_for(point, container.url)))
-    assert names_in(container) == ["my_database_crm.sql"]
+    assert names_in(container) == ["backupstarttimestamp", "my_database_crm.sql"]
 
 
 def test_stopping_ends_a_slow_restore_and_removes_the_backups(storage, container, tmp_path):
