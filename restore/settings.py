@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from restore.errors import InputError
 
@@ -12,6 +14,8 @@ _SSL_MODES = ("verify-full", "verify-ca", "require", "prefer", "allow", "disable
 # Not "system": psycopg's wheel brings an OpenSSL that looks for roots in a folder of its own, and
 # clients of 15 do not know the word.
 _DEBIAN_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+
+_Number = TypeVar("_Number", int, float)
 
 
 class SettingsError(InputError):
@@ -71,7 +75,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         state=reader.connection("StateStorage", "blobServiceUri", client_id, default=landing),
         landing_account_id=reader.text("RESTORE_LANDING_ACCOUNT_ID"),
         vaults=reader.words("RESTORE_VAULTS", required=False),
-        targets=tuple(map(_address, reader.words("RESTORE_TARGETS"))),
+        targets=reader.addresses("RESTORE_TARGETS"),
         arm_endpoint=reader.text("RESTORE_ARM_ENDPOINT", "https://management.azure.com"),
         key_vault_url=reader.text("RESTORE_KEY_VAULT_URL"),
         secrets_folder=reader.text("RESTORE_SECRETS_FOLDER"),
@@ -79,21 +83,15 @@ def read(environment: Mapping[str, str]) -> Settings:
         poll_seconds=reader.number("RESTORE_POLL_SECONDS", 30),
         settle_seconds=reader.number("RESTORE_SETTLE_SECONDS", 10),
         retry_seconds=reader.number("RESTORE_RETRY_SECONDS", 15),
-        max_attempts=int(reader.number("RESTORE_MAX_ATTEMPTS", 3)),
+        max_attempts=reader.whole("RESTORE_MAX_ATTEMPTS", 3, most=100),
         pg_bindirs=tuple(filter(None, reader.text("RESTORE_PG_BINDIRS").split(":"))),
         pg_sslmode=reader.choice("RESTORE_PGSSLMODE", _SSL_MODES),
         pg_sslrootcert=reader.text("RESTORE_PGSSLROOTCERT", _DEBIAN_ROOTS),
-        restore_jobs=int(reader.number("RESTORE_JOBS", 2, most=64)),
-        scratch_bytes=int(reader.number("RESTORE_SCRATCH_BYTES", 2 * 1024**3, most=1024**4)),
+        restore_jobs=reader.whole("RESTORE_JOBS", 2, most=64),
+        scratch_bytes=reader.whole("RESTORE_SCRATCH_BYTES", 2 * 1024**3, most=1024**4),
     )
     reader.check()
     return settings
-
-
-def _address(text: str) -> str:
-    """`host:port` in lower case; 5432 where no port is given."""
-    host, _, port = text.lower().partition(":")
-    return f"{host}:{port or 5432}"
 
 
 class _Reader:
@@ -105,10 +103,21 @@ class _Reader:
         return self._environment.get(name, "").strip() or default
 
     def words(self, name: str, required: bool = True) -> tuple[str, ...]:
-        words = tuple(word for word in self.text(name).replace(",", " ").split() if word)
+        """Each once: ARM ids and host names mean the same in any case."""
+        words = tuple({w.lower(): w for w in self.text(name).replace(",", " ").split()}.values())
         if required and not words:
             self._problems.append(f"{name}: expected one or more, found none")
         return words
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """Each as `host:port` in lower case; 5432 where no port is given."""
+        found = []
+        for word in self.words(name):
+            host, _, port = word.lower().partition(":")
+            if not host or not re.fullmatch("[0-9]{0,5}", port):
+                self._problems.append(f"{name}: expected host or host:port, found {word!r}")
+            found.append(f"{host}:{port or 5432}")
+        return tuple(found)
 
     def choice(self, name: str, known: tuple[str, ...]) -> str:
         """One of `known`, the first by default."""
@@ -118,13 +127,21 @@ class _Reader:
         return text
 
     def number(self, name: str, default: float, most: float = 86_400 * 30) -> float:
+        return self._parsed(float, name, default, most, "a number")
+
+    def whole(self, name: str, default: int, most: int) -> int:
+        return self._parsed(int, name, default, most, "a whole number")
+
+    def _parsed(
+        self, kind: Callable[[str], _Number], name: str, default: _Number, most: float, what: str
+    ) -> _Number:
         text = self.text(name, str(default))
         try:
-            number = float(text)
+            number = kind(text)
         except ValueError:
-            number = -1
+            number = kind("-1")
         if not 0 < number <= most:
-            expected = f"a number above 0, {most:.0f} at most"
+            expected = f"{what} above 0, {most:.0f} at most"
             self._problems.append(f"{name}: expected {expected}, found {text!r}")
         return number
 
