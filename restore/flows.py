@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from restore.core import intake, life, messages
-from restore.core.backup import Instance, choose
+from restore.core.backup import Instance, OperationState, choose
 from restore.core.events import (
     Accepted,
     Begun,
@@ -313,10 +313,14 @@ def _ask_azure(control: Control, restore: Restore, do: Do) -> Event:
     if do is Do.VALIDATE:
         return Accepted(do, control.vault.begin_validation(instance, point, landing))
     if do is Do.POLL_JOB and restore.job is not None:
-        return Polled(do, control.vault.job(restore.job, landing))
+        return Polled(do, control.vault.job(instance, restore.job, landing))
     if restore.operation is None:
         raise NotFoundError(f"{do}: expected an operation to ask for, found none")
-    return Polled(do, control.vault.poll(restore.operation))
+    outcome = control.vault.poll(restore.operation)
+    if do is Do.POLL_TRIGGER and outcome.state is OperationState.SUCCEEDED and not outcome.job:
+        job = control.vault.find_restore(instance, landing)
+        return JobFound(job) if job else Polled(do, outcome)
+    return Polled(do, outcome)
 
 
 def _trigger(control: Control, restore: Restore, command: Command, now: datetime) -> list[Event]:

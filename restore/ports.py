@@ -124,7 +124,7 @@ class Vault(Protocol):
     def find_restore(self, instance: Instance, landing: Destination) -> str | None:
         """The ARM id of the restore job that writes to `landing`, or None (yet)."""
 
-    def job(self, job: str, landing: Destination) -> Outcome:
+    def job(self, instance: Instance, job: str, landing: Destination) -> Outcome:
         """How a job stands."""
 
 

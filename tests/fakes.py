@@ -223,7 +223,7 @@ class MemoryVault:
         fit = (job.id for job in self._jobs.values() if job.landing == landing)
         return next((job for job in fit if job.startswith(instance.vault)), None)
 
-    def job(self, job: str, landing: Destination) -> Outcome:
+    def job(self, instance: Instance, job: str, landing: Destination) -> Outcome:
         found = self._jobs.get(job)
         if found is None or found.landing.region != landing.region:
             raise NotFoundError(f"backup job {job}: expected it, found none")

@@ -37,7 +37,6 @@ class AzureBackup:
         self._credential = credential
         self._landing_account_id = landing_account_id.rstrip("/")
         self._clients: dict[str, DataProtectionMgmtClient] = {}
-        self._regions: dict[str, str] = {}  # of vaults, by their id in lower case
         url = urlsplit(self._endpoint)
         self._is_local = url.scheme == "http" and url.hostname in _LOCAL_HOSTS
         if url.scheme != "https" and not self._is_local:
@@ -57,9 +56,7 @@ class AzureBackup:
         client = self._client(named.subscription)
         with _translated(f"backup instances of vault {named.name!r}"):
             listed = client.backup_instances.list(named.group, named.name)
-            found = tuple(answers.instances(vault, listed))
-        self._regions.update({named.id.lower(): instance.region for instance in found})
-        return found
+            return tuple(answers.instances(vault, listed))
 
     def points(self, instance: Instance, region: str | None = None) -> tuple[RecoveryPoint, ...]:
         vault = VaultId.parse(instance.vault)
@@ -128,11 +125,10 @@ class AzureBackup:
             )
             return next(fit, None)
 
-    def job(self, job: str, landing: Destination) -> Outcome:
-        vault, name = VaultId.parse(job), job.rpartition("/")[2]
-        region = self._region(vault) if landing.region else ""
+    def job(self, instance: Instance, job: str, landing: Destination) -> Outcome:
+        vault, name = VaultId.parse(instance.vault), job.rpartition("/")[2]
         with _translated(f"backup job {name!r}"):
-            return answers.outcome(self._job(vault, name, region, landing))
+            return answers.outcome(self._job(vault, name, instance.region, landing))
 
     # ---- requests
 
@@ -235,12 +231,6 @@ class AzureBackup:
         )
         fetch = client.fetch_cross_region_restore_job
         return fetch.get(vault.group, str(landing.region), asked)
-
-    def _region(self, vault: VaultId) -> str:
-        """Where the vault is: it protects servers of its own region only."""
-        if vault.id.lower() not in self._regions:
-            self.instances(vault.id)
-        return self._regions.get(vault.id.lower(), "")
 
 
 @contextmanager

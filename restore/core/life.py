@@ -349,15 +349,18 @@ class _Life:
 
     def cancel(self) -> Restore:
         """Accepted until publishing begins; from then on the restore is seen through."""
-        finish = self.restore.task("finish")
-        published = finish is not None and finish.state is not TaskState.WAITING
-        if self.restore.stopping or published:
+        if self.restore.stopping or self.publishing():
             return self.restore
         return self.stop(replace(self.restore, cancelled=True), None)
 
+    def publishing(self) -> bool:
+        finish = self.restore.task("finish")
+        return finish is not None and finish.state is not TaskState.WAITING
+
     def overdue(self) -> bool:
         limit = timedelta(hours=self.policy.deadline_hours)
-        return not self.restore.stopping and self.now - self.restore.created > limit
+        late = self.now - self.restore.created > limit
+        return late and not self.restore.stopping and not self.publishing()
 
     def stop(self, restore: Restore, failure: Failure | None) -> Restore:
         """No more work from here on; what was begun on the target is taken back first.

@@ -345,7 +345,7 @@ def test_a_failed_job_says_why_and_what_azure_recommends(azure, vault):
         },
     }
     azure.say(200, job("Failed", errorDetails=[error]))
-    outcome = vault.job(JOB, LANDING)
+    outcome = vault.job(INSTANCE, JOB, LANDING)
     assert outcome.message == (
         "vault job: expected it to complete, "
         "found Failed PostgreSQLFlexOperationFailedUserError: Operation failed."
@@ -356,21 +356,14 @@ def test_a_failed_job_says_why_and_what_azure_recommends(azure, vault):
 def test_a_job_s_warnings_are_handed_on(azure, vault):
     warning = {"resourceName": "pg", "warning": {"code": "W1", "message": "Mind this."}}
     azure.say(200, job("CompletedWithWarnings", info={"warningDetails": [warning]}))
-    assert vault.job(JOB, LANDING).warnings == ("pg: W1: Mind this.",)
+    assert vault.job(INSTANCE, JOB, LANDING).warnings == ("pg: W1: Mind this.",)
 
 
 def test_a_paired_region_s_job_is_asked_for_there(azure, vault):
-    source = {
-        "objectType": "Datasource",
-        "datasourceType": "Microsoft.DBforPostgreSQL/flexibleServers",
-        "resourceID": INSTANCE.server,
-        "resourceLocation": "westeurope",
-    }
-    azure.say(200, {"value": [{"name": "pg-0c0ffee0", "properties": {"dataSourceInfo": source}}]})
     azure.say(200, job())
-    assert vault.job(JOB, FAR).state is OperationState.SUCCEEDED
-    assert azure.asked[1].target.endswith(f"northeurope/fetchCrossRegionRestoreJob{QUERY}")
-    assert azure.asked[1].body == {
+    assert vault.job(INSTANCE, JOB, FAR).state is OperationState.SUCCEEDED
+    assert azure.asked[0].target.endswith(f"northeurope/fetchCrossRegionRestoreJob{QUERY}")
+    assert azure.asked[0].body == {
         "sourceRegion": "westeurope",
         "sourceBackupVaultId": VAULT,
         "jobId": JOB.rpartition("/")[2],

@@ -48,7 +48,7 @@ def test_a_restore_goes_from_validation_to_files_in_its_container(safe, landing,
     trigger = vault.begin_restore(instance, point, landing)
     accepted = ended(lambda: vault.poll(trigger))
     assert accepted.job == vault.find_restore(instance, landing)
-    done = ended(lambda: vault.job(accepted.job, landing))
+    done = ended(lambda: vault.job(instance, accepted.job, landing))
     assert done.state is OperationState.SUCCEEDED
     assert [b.name for b in safe.landing.blobs(landing.url)] == [
         "backupstarttimestamp",
@@ -67,7 +67,8 @@ def test_a_restore_whose_answer_was_lost_is_found_again(safe, landing):
     with pytest.raises(TransientError):
         safe.vault.begin_restore(safe.instance, safe.points[0], landing)
     job = safe.vault.find_restore(safe.instance, landing)
-    assert ended(lambda: safe.vault.job(job, landing)).state is OperationState.SUCCEEDED
+    done = ended(lambda: safe.vault.job(safe.instance, job, landing))
+    assert done.state is OperationState.SUCCEEDED
 
 
 def test_a_container_that_is_not_there_is_refused(safe):
