@@ -38,14 +38,14 @@ class Bench:
     def serve(self, broker: Broker, **options) -> ServiceBus:
         """A running bus."""
         bus = ServiceBus(broker, **options)
-        bus.__enter__()
+        bus.start()
         self._buses.append(bus)
         return bus
 
     def stop(self, bus: ServiceBus) -> None:
         """Let the bus end before the test does."""
         self._buses.remove(bus)
-        bus.__exit__(None, None, None)
+        bus.stop()
 
     async def do(self, action, *arguments, **options):
         """Call a method of the SDK, whichever it is."""
