@@ -69,13 +69,13 @@ def recovery_points(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def health(req: func.HttpRequest) -> func.HttpResponse:
-    """200 if the state can be read; says no more than that to who has no key."""
-
-    def answer() -> func.HttpResponse:
+    """200 if the state can be read, else 503; says no more than that to who has no key."""
+    try:
         flows.summaries(wiring.control(), limit=1)
-        return _json({"status": "ok"})
-
-    return _answered(answer)
+    except RestoreError as exc:
+        log.warning("unhealthy", extra={"code": exc.code, "reason": exc.message})
+        return _json({"status": "unavailable", "code": exc.code}, 503)
+    return _json({"status": "ok"})
 
 
 @app.event_grid_trigger("event")

@@ -29,25 +29,25 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="a sample, backed up and restored the whole way")
     up = commands.add_parser("up", help="the stack with the sample, kept running")
+    own = commands.add_parser("try", help="restore the dump files in a folder")
+    own.add_argument("folder", help="with files named as the vault names them")
+    for command in (demo, up, own):
+        command.add_argument("--target", type=int, default=18, metavar="MAJOR", help="PostgreSQL")
+        command.add_argument(
+            "--debian", action="store_true", help="Debian's servers, not the wheel's"
+        )
     for command in (demo, up):
+        command.add_argument("--source", type=int, default=16, metavar="MAJOR", help="PostgreSQL")
         command.add_argument(
             "--scale", type=_scale, default=1.0, metavar="N", help="times the rows"
         )
-    own = commands.add_parser("try", help="restore the dump files in a folder")
-    own.add_argument("folder", help="with files named as the vault names them")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(highlight=False)
     try:
-        match arguments.command:
-            case "demo":
-                return _demo(console, arguments.scale)
-            case "up":
-                return _up(console, arguments.scale)
-            case _:
-                return _try(console, arguments.folder)
+        return _COMMANDS[arguments.command](console, arguments)
     except RestoreError as exc:
-        console.print(f"error: {exc.message}", style="red", markup=False)
+        console.print(f"error: {exc.message}", style="red", markup=False, soft_wrap=True)
         console.print(f"hint: {exc.hint}" if exc.hint else "", markup=False)
         return _EXIT_STACK
     except KeyboardInterrupt:
@@ -55,15 +55,15 @@ def main() -> int:
         return 128 + signal.SIGINT
 
 
-def _demo(console: Console, scale: float) -> int:
-    with _running(console) as stack:
-        _back_up(console, stack, scale)
+def _demo(console: Console, arguments: argparse.Namespace) -> int:
+    with _running(console, arguments) as stack:
+        _back_up(console, stack, arguments.scale)
         return _restore(console, stack, stack.request())
 
 
-def _up(console: Console, scale: float) -> int:
-    with _running(console) as stack:
-        _back_up(console, stack, scale)
+def _up(console: Console, arguments: argparse.Namespace) -> int:
+    with _running(console, arguments) as stack:
+        _back_up(console, stack, arguments.scale)
         body = json.dumps(stack.request(), indent=2)
         url, key, target = stack.client.url, stack.client.key, stack.target
         console.print(
@@ -90,8 +90,8 @@ Logs are in {stack.log}
     return 0
 
 
-def _try(console: Console, name: str) -> int:
-    folder = Path(name)
+def _try(console: Console, arguments: argparse.Namespace) -> int:
+    folder = Path(arguments.folder)
     problem = _unusable(folder)
     if problem:
         console.print(f"error: {problem}", style="red", markup=False, soft_wrap=True)
@@ -104,7 +104,7 @@ def _try(console: Console, name: str) -> int:
             soft_wrap=True,
         )
         return _EXIT_USAGE
-    with _running(console, source_major=None) as stack:
+    with _running(console, arguments) as stack:
         stack.vault.add_backup(folder)
         return _restore(console, stack, stack.request())
 
@@ -120,14 +120,21 @@ def _unusable(folder: Path) -> str:
     return ""
 
 
+_COMMANDS = {"demo": _demo, "up": _up, "try": _try}
+
+
 @contextmanager
-def _running(console: Console, source_major: int | None = 16) -> Iterator[Stack]:
+def _running(console: Console, arguments: argparse.Namespace) -> Iterator[Stack]:
+    """The stack with the servers asked for: a source where the command has one."""
     console.print("starting PostgreSQL, storage, Service Bus, vault, function app, worker …")
-    stack = Stack(source_major=source_major, workers=2)
-    try:
-        yield stack.start()
-    finally:
-        stack.stop()
+    stack = Stack(
+        source_major=getattr(arguments, "source", None),
+        target_major=arguments.target,
+        debian=arguments.debian,
+        workers=2,
+    )
+    with stack:
+        yield stack
 
 
 def _back_up(console: Console, stack: Stack, scale: float) -> None:
