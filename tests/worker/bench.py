@@ -15,25 +15,36 @@ from restore import flows
 from restore.adapters.postgres import Tls
 from restore.adapters.tools import find_clients
 from restore.core.life import Policy
-from restore.core.messages import encode_report
 from restore.worker.job import Limits
 from restore.worker.worker import Worker, work
-from tests.worker import memory
+from tests.fakes import (
+    MemoryBus,
+    MemoryHold,
+    MemoryLanding,
+    MemoryRecords,
+    MemorySecrets,
+    MemoryStates,
+)
 
 DATA = Path(__file__).parents[1] / "data"
+CHUNK_BYTES = 4096  # small enough that every dump comes in several
 SET_ID = "d98a8d0a-89c8-4b84-9c58-c6c8743e8478"
 KEPT_DATABASES = ("postgres", "template0", "template1", "azure_sys", "azure_maintenance")
 
 
 class Bench:
-    def __init__(self, server, folder: Path, clients=None, **limits):
+    def __init__(self, server, clients=None, **limits):
         self.server = server
-        self.folder = folder
         self.now = datetime(2026, 3, 1, tzinfo=UTC)
-        self.bus = memory.Bus()
-        self.states = memory.States()
-        self.records = memory.Records()
-        self.landing = memory.Landing(folder)
+        # Nothing sent twice is dropped: a test sees all that a worker sends.
+        self.bus = MemoryBus(clock=lambda: self.now, duplicate_seconds=0)
+        self.states = MemoryStates()
+        self.records = MemoryRecords()
+        self.secrets = MemorySecrets({"target": server.admin_password})
+        self.landing = MemoryLanding()
+        self.landing.chunk_bytes = CHUNK_BYTES
+        self.container = self.landing.url("files")
+        self.landing.create(self.container)
         self.clients = clients or find_clients([str(binaries(16)), str(binaries(18))])
         self.limits = Limits(**limits)
         self.port = server.port
@@ -63,7 +74,7 @@ class Bench:
             landing=self.landing,
             bus=self.bus,
             inbox=self.bus,
-            secrets=memory.Secrets(target=self.server.admin_password),
+            secrets=self.secrets,
             token=lambda: "",
             targets=self.allowed or (f"127.0.0.1:{self.port}",),
             tls=Tls("disable"),
@@ -73,12 +84,12 @@ class Bench:
         )
 
     def put(self, name: str, content: bytes) -> None:
-        (self.folder / f"{SET_ID}_{name}").write_bytes(content)
+        self.landing.put(self.container, f"{SET_ID}_{name}", content)
 
     def start(self, **request):
         """The id of a restore that is about to be prepared."""
         body = {
-            "source": {"container": memory.CONTAINER},
+            "source": {"container": self.container},
             "target": {
                 "host": "127.0.0.1",
                 "port": self.port,
@@ -100,24 +111,34 @@ class Bench:
         self.now += timedelta(seconds=seconds)
         flows.tick(self.control)
 
-    def next_ticket(self):
-        while not self.bus.tickets and not self.restore.ended:
-            self.step()
-        return self.bus.tickets[0]
-
     def step(self):
-        """One ticket done, one report heard, or some time passed."""
-        if self.bus.reports:
-            flows.task_reported(self.control, encode_report(self.bus.reports.pop(0)))
-        elif self.bus.tickets:
-            work(self.worker, memory.Hold(self.bus.tickets.pop(0)))
-        else:
-            self.pass_time()
+        """The reports heard, or one ticket done, or some time passed."""
+        if self.hear():
+            return
+        with self.bus.take(wait_seconds=0) as hold:
+            if hold is None:
+                self.pass_time()
+            else:
+                work(self.worker, hold)
+
+    def hear(self):
+        """Whether there were reports."""
+        reports = self.bus.reports()
+        for body in reports:
+            flows.task_reported(self.control, body)
+        return bool(reports)
+
+    def deliver(self, ticket):
+        """Work on `ticket` beside the queue, as when it comes twice; True in the list: completed."""
+        settled = []
+        work(self.worker, MemoryHold(ticket, settled.append))
+        return settled
 
     def until(self, task: str):
         """Everything before the first ticket for `task`, which is returned but not done."""
         while not self.restore.ended:
-            if self.bus.tickets and self.bus.tickets[0].task == task and not self.bus.reports:
+            self.hear()
+            if self.bus.tickets and self.bus.tickets[0].task == task:
                 return self.bus.tickets[0]
             self.step()
         raise AssertionError(f"ended before {task}: {self.restore.failure}")

@@ -24,8 +24,8 @@ def source():
 
 
 @pytest.fixture
-def bench(target, tmp_path):
-    bench = Bench(target, tmp_path)
+def bench(target):
+    bench = Bench(target)
     roles, memberships = bench.roles(), bench.memberships()
     yield bench
     sessions = bench.sessions_left(patience_seconds=10)

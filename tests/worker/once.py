@@ -1,6 +1,6 @@
 """One ticket in a process of its own, which can be killed: its dump never comes to its end.
 
-Arguments: a file with the state, the folder of the dumps, the server's port, the ticket's task.
+Arguments: a file with the state, a file with the dump, the server's port, the ticket's task.
 The password is the first line of the input.
 """
 
@@ -21,33 +21,40 @@ from restore.worker import logs
 from restore.worker.__main__ import run
 from restore.worker.job import Limits
 from restore.worker.worker import Worker
-from tests.worker import memory
+from tests.fakes import MemoryBus, MemoryRecords, MemorySecrets, MemoryStates
 
 HELD_BACK_BYTES = 64
 
 
-class StallingLanding(memory.Landing):
+class StallingLanding:
+    """One dump; its last bytes never come."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def read(self, url, blob, offset, size_bytes):
+        return self.content[offset : offset + size_bytes]
+
     def stream(self, url, blob):
-        content = self._content(blob)
-        yield content[:-HELD_BACK_BYTES]
+        yield self.content[:-HELD_BACK_BYTES]
         while not threading.Event().wait(0.02):
             yield b""
 
 
-def main(state_file, folder, port, task):
+def main(state_file, dump_file, port, task):
     password = sys.stdin.readline().strip()
     restore = state.decode(Path(state_file).read_bytes())
-    states, bus = memory.States(), memory.Bus()
+    states, bus = MemoryStates(), MemoryBus()
     states.create(restore)
     bus.send_ticket(Ticket(restore.id, task, restore.task(task).attempt))
     worker = Worker(
         clock=lambda: datetime.now(UTC),
         states=states,
-        records=memory.Records(),
-        landing=StallingLanding(Path(folder)),
+        records=MemoryRecords(),
+        landing=StallingLanding(Path(dump_file).read_bytes()),
         bus=bus,
         inbox=bus,
-        secrets=memory.Secrets(target=password),
+        secrets=MemorySecrets({"target": password}),
         token=lambda: "",
         targets=(f"127.0.0.1:{port}",),
         tls=Tls("disable"),

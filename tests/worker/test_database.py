@@ -16,8 +16,7 @@ from restore.core import state
 from restore.core.messages import Result, TaskResult
 from restore.core.state import Phase
 from restore.worker.fence import key_of
-from restore.worker.worker import work
-from tests.worker import memory
+from tests.fakes import MemoryRecords
 
 CRM = "crm_database_archive"
 
@@ -36,13 +35,20 @@ def staging(bench):
     return bench.restore.plan.databases[0].staging
 
 
+def phase(bench, ticket):
+    progress = bench.records.progress(ticket.restore).get(ticket.task)
+    return progress and progress.phase
+
+
 @contextmanager
-def stalled_worker(bench, tmp_path_factory):
+def stalled_worker(bench, tmp_path):
     """A worker in a process of its own, in the middle of its dump: some rows are committed."""
-    state_file = tmp_path_factory.mktemp("state") / "state.json"
+    state_file, dump_file = tmp_path / "state.json", tmp_path / "dump"
     state_file.write_bytes(state.encode(bench.restore))
+    dump = bench.restore.plan.databases[0].blob
+    dump_file.write_bytes(bench.landing.read(bench.container, dump, 0, dump.size_bytes))
     argv = [sys.executable, "-m", "tests.worker.once"]
-    argv += [str(state_file), str(bench.folder), str(bench.port), "database-0"]
+    argv += [str(state_file), str(dump_file), str(bench.port), "database-0"]
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -76,9 +82,9 @@ def assert_restored(bench, source):
 
 
 def test_a_killed_worker_leaves_no_child_and_no_lock_and_the_next_one_doubles_no_row(
-    ready, source, tmp_path_factory
+    ready, source, tmp_path
 ):
-    with stalled_worker(ready, tmp_path_factory) as process:
+    with stalled_worker(ready, tmp_path) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
     until(lambda: not ready.sessions())
@@ -86,8 +92,8 @@ def test_a_killed_worker_leaves_no_child_and_no_lock_and_the_next_one_doubles_no
     assert_restored(ready, source)
 
 
-def test_a_worker_told_to_end_hands_its_task_back(ready, source, tmp_path_factory):
-    with stalled_worker(ready, tmp_path_factory) as process:
+def test_a_worker_told_to_end_hands_its_task_back(ready, source, tmp_path):
+    with stalled_worker(ready, tmp_path) as process:
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate()
     assert process.returncode == 0
@@ -100,10 +106,8 @@ def test_a_worker_told_to_end_hands_its_task_back(ready, source, tmp_path_factor
 def test_a_ticket_that_comes_twice_is_done_once(ready):
     ticket = ready.bus.tickets[0]
     for _ in range(2):
-        hold = memory.Hold(ticket)
-        work(ready.worker, hold)
-        assert hold.settled == ["completed"]
-    assert len(ready.bus.reports) == 2
+        assert ready.deliver(ticket) == [True]
+    assert len(ready.bus.reports()) == 2
     oid = ready.records.result(ticket.restore, "database-0", 1).database.oid
     assert ready.rows(
         "SELECT oid FROM pg_database WHERE datname = %s", "postgres", (staging(ready),)
@@ -114,11 +118,10 @@ def test_a_ticket_for_a_task_that_is_over_is_dropped(ready):
     ticket = ready.bus.tickets[0]
     ready.finish()
     before = ready.databases()
-    ready.records.results.clear()
-    ready.bus.reports.clear()
-    hold = memory.Hold(ticket)
-    work(ready.worker, hold)
-    assert (hold.settled, ready.bus.reports, ready.databases()) == (["completed"], [], before)
+    ready.records = MemoryRecords()
+    ready.bus.reports()
+    assert ready.deliver(ticket) == [True]
+    assert (ready.bus.reports(), ready.databases()) == ([], before)
 
 
 def test_a_cancel_stops_a_running_database_and_nothing_stays(ready, monkeypatch):
@@ -131,7 +134,7 @@ def test_a_cancel_stops_a_running_database_and_nothing_stays(ready, monkeypatch)
     }
 
     def cancelled_midway(url, blob):
-        content = ready.landing._content(blob)
+        content = ready.landing.read(url, blob, 0, blob.size_bytes)
         yield content[:-64]
         flows.cancel(ready.control, ready.last)
         while True:
@@ -147,17 +150,17 @@ def test_a_cancel_stops_a_running_database_and_nothing_stays(ready, monkeypatch)
 
 
 def test_two_workers_on_one_database_wait_for_each_other_and_the_later_one_finds_the_result(ready):
-    ticket = ready.bus.tickets.pop(0)
-    hold = memory.Hold(ticket)
+    ticket = ready.bus.tickets[0]
+    settled = []
     with psycopg.connect(ready.server.admin_conninfo(), autocommit=True) as other:
         other.execute("SELECT pg_advisory_lock(%s)", (key_of(staging(ready)),))
-        late = threading.Thread(target=work, args=(ready.worker, hold))
+        late = threading.Thread(target=lambda: settled.extend(ready.deliver(ticket)))
         late.start()
-        until(lambda: any(n.phase == "waiting for another worker" for n in ready.records.news))
+        until(lambda: phase(ready, ticket) == "waiting for another worker")
         done = TaskResult("database-0", 1, Result.DONE)
         ready.records.put_result(ticket.restore, done)
     late.join()
-    assert hold.settled == ["completed"]
+    assert settled == [True]
     assert ready.records.result(ticket.restore, "database-0", 1) == done
     assert ready.databases() == []
 
@@ -169,8 +172,9 @@ def test_what_a_dead_worker_left_is_replaced_once_its_fence_falls(ready, source)
 
 
 def test_a_dump_that_changed_since_it_was_listed_is_not_restored(ready):
-    path = next(ready.folder.glob("*database*"))
-    path.write_bytes(path.read_bytes() + b"\0")
+    dump = ready.restore.plan.databases[0].blob
+    content = ready.landing.read(ready.container, dump, 0, dump.size_bytes)
+    ready.landing.put(ready.container, dump.name, content + b"\0")
     restore = ready.finish()
     assert restore.failure.code == "conflict"
     assert ready.databases() == []

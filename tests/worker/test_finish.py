@@ -6,8 +6,6 @@ import pytest
 from restore.core.messages import Result
 from restore.core.state import Phase
 from restore.errors import TransientError
-from restore.worker.worker import work
-from tests.worker import memory
 
 CRM = "crm_database_archive"
 
@@ -46,7 +44,7 @@ def test_a_finish_that_died_before_its_result_was_stored_is_recognised(ready, mo
 
     monkeypatch.setattr(ready.records, "put_result", broken)
     with pytest.raises(TransientError):
-        work(ready.worker, memory.Hold(ticket))
+        ready.deliver(ticket)
     published = ready.databases()
     monkeypatch.setattr(ready.records, "put_result", put_result)
     restore = ready.finish()
@@ -68,7 +66,7 @@ def test_a_session_we_may_not_end_is_named_and_the_attempt_may_pass_later(ready)
     ready.limits = ready.limits.__class__(publish_tries=1)
     ticket = ready.bus.tickets[0]
     with psycopg.connect(ready.server.superuser_conninfo(CRM)):
-        work(ready.worker, memory.Hold(ticket))
+        ready.deliver(ticket)
     result = ready.records.result(ticket.restore, "finish", 1)
     assert (result.result, result.failure.code, result.failure.transient) == (
         Result.FAILED,

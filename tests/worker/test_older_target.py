@@ -15,8 +15,8 @@ CRM = "crm_database_archive"
 
 
 @pytest.mark.parametrize("form", ["custom", "plain"])
-def test_a_newer_clients_settings_are_no_loss_on_an_older_server(source, tmp_path, form):
-    bench = Bench(source, tmp_path)
+def test_a_newer_clients_settings_are_no_loss_on_an_older_server(source, form):
+    bench = Bench(source)
     before = bench.roles(), bench.memberships()
     environment = {
         "PGHOST": source.host,

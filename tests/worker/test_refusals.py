@@ -7,7 +7,7 @@ import pytest
 
 from restore.adapters.tools import Client
 from restore.core.state import Phase
-from tests.worker import memory
+from tests.fakes import MemorySecrets
 
 CRM = "crm_database_archive"
 
@@ -68,8 +68,8 @@ def test_rows_that_the_server_refused_are_missed(untouched, source, dump):
     assert "t_check" in found.message
 
 
-def test_a_script_that_would_run_a_program_is_refused(untouched, dump, tmp_path_factory):
-    witness = tmp_path_factory.mktemp("witness") / "here"
+def test_a_script_that_would_run_a_program_is_refused(untouched, dump, tmp_path):
+    witness = tmp_path / "here"
     script = dump("pg_dump", CRM).replace(
         b"CREATE TABLE", rb"\! touch %b" % bytes(witness) + b"\nCREATE TABLE", 1
     )
@@ -97,17 +97,16 @@ def test_a_script_that_fails_in_the_middle_leaves_nothing(untouched, dump):
     assert found.code == "tool"
 
 
-def test_a_psql_without_restrict_is_not_used_for_scripts(untouched, dump, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bin")
+def test_a_psql_without_restrict_is_not_used_for_scripts(untouched, dump, tmp_path):
     real = untouched.clients[18]
-    (folder / "pg_restore").symlink_to(real.program("pg_restore"))
-    old = folder / "psql"
+    (tmp_path / "pg_restore").symlink_to(real.program("pg_restore"))
+    old = tmp_path / "psql"
     old.write_text(
         "#!/bin/sh\nread first\n"
         r"""printf '%s\n' 'psql:<stdin>:1: error: invalid command \restrict' >&2""" + "\nexit 3\n"
     )
     old.chmod(0o755)
-    untouched.clients = {18: Client(18, folder)}
+    untouched.clients = {18: Client(18, tmp_path)}
     untouched.put("roles.sql", dump("pg_dumpall", "--roles-only"))
     untouched.put(f"database_{CRM}.sql", dump("pg_dump", CRM))
     found = failure(untouched.run())
@@ -124,9 +123,9 @@ def test_an_unreachable_target_is_tried_again_and_then_named(untouched, dump):
     assert untouched.restore.task("prepare").attempt == 3
 
 
-def test_a_wrong_password_is_said_and_not_shown(untouched, dump, monkeypatch):
+def test_a_wrong_password_is_said_and_not_shown(untouched, dump):
     untouched.put(f"database_{CRM}.sql", dump("pg_dump", "-Fc", CRM))
-    monkeypatch.setattr(memory.Secrets, "get", lambda self, name: "wrong secret")
+    untouched.secrets = MemorySecrets({"target": "wrong secret"})
     found = failure(untouched.run())
     assert found.code == "target-login"
     assert "wrong secret" not in str(found)

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from restore.core.messages import Ticket
-from restore.worker.worker import work
-from tests.worker import memory
+from tests.fakes import MemoryRecords, MemorySecrets
 
 CRM = "crm_database_archive"
 TABLESPACES = b"""--
@@ -25,10 +23,10 @@ def test_the_roles_task_may_run_twice(bench, dump):
     bench.put(f"database_{CRM}.sql", dump("pg_dump", "-Fc", CRM))
     bench.start()
     ticket = bench.until("roles")
-    work(bench.worker, memory.Hold(ticket))
+    bench.deliver(ticket)
     once = bench.roles(), bench.memberships()
-    bench.records.results.pop((ticket.restore, "roles", 1))
-    work(bench.worker, memory.Hold(Ticket(ticket.restore, "roles", 1)))
+    bench.records = MemoryRecords()
+    bench.deliver(ticket)
     assert bench.records.result(ticket.restore, "roles", 1).failure is None
     assert (bench.roles(), bench.memberships()) == once
     borrowed = bench.restore.plan.borrow
@@ -39,11 +37,10 @@ def test_the_roles_task_may_run_twice(bench, dump):
 
 
 @pytest.fixture
-def superuser(bench, monkeypatch):
+def superuser(bench):
     """The provider's own login, where tablespaces need no folder."""
     bench.rows("ALTER ROLE azuresu SET allow_in_place_tablespaces = on")
-    secret = bench.server.superuser_password
-    monkeypatch.setattr(memory.Secrets, "get", lambda self, name: secret)
+    bench.secrets = MemorySecrets({"target": bench.server.superuser_password})
     yield {"host": "127.0.0.1", "port": bench.port, "user": "azuresu", "secret": "target"}
     for name in ('"Fast 1"', "slow"):
         bench.rows(f"DROP TABLESPACE IF EXISTS {name}")

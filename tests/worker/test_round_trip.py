@@ -18,7 +18,7 @@ def put_all(bench, dump, *databases):
 
 def test_a_vault_set_becomes_the_same_databases_and_roles(bench, source, dump):
     put_all(bench, dump, *SMALL_DATABASES)
-    (bench.folder / "backupstarttimestamp").write_text("2026-03-01T02:03:04Z\n")
+    bench.landing.put(bench.container, "backupstarttimestamp", b"2026-03-01T02:03:04Z\n")
     restore = bench.run()
     assert (restore.phase, restore.failure, restore.warnings) == (Phase.SUCCEEDED, None, ())
     assert restore.data_as_of == "2026-03-01T02:03:04Z"
