@@ -44,6 +44,16 @@ class KeyVaultSecrets:
         return value
 
 
+class NoSecrets:
+    """Where none are kept: every target must take a Microsoft Entra login."""
+
+    def get(self, name: str) -> str:
+        raise NotFoundError(
+            f"secret {name!r}: expected a place to look it up, found none",
+            "set RESTORE_KEY_VAULT_URL for the workers, or leave target.secret out of the request",
+        )
+
+
 class FolderSecrets:
     """One file per secret, as Kubernetes and Container Apps mount them.
 

@@ -43,6 +43,7 @@ class Policy:
 
     poll_seconds: float = 30  # between two looks at Azure's operations and jobs
     settle_seconds: float = 10  # two listings this far apart must be equal
+    missing_seconds: float = 120  # how long a file that was announced may be missing
     retry_seconds: float = 15  # before the second try; doubled for each one after
     watch_seconds: float = 30
     silence_seconds: float = 900  # a worker that says nothing for so long is dead
@@ -180,6 +181,7 @@ class _Life:
         """The files are taken as complete when two listings some time apart are equal.
 
         The job never says which files it wrote, so its end and a quiet container are all there is.
+        A file that an event told of is waited for, but not for ever: it may have been temporary.
         """
         restore = replace(self.restore, files=files)
         first = restore.phase is Phase.REQUESTED
@@ -188,8 +190,13 @@ class _Life:
         quiet = not first and files == self.restore.files
         if quiet and not files:
             return self.stop(restore, _EMPTY)
-        if quiet and set(restore.landed) <= {blob.name for blob in files}:
-            return self.prepare(restore)
+        since = (restore.quiet_since or self.now) if quiet else None
+        restore = replace(restore, quiet_since=since)
+        missing = sorted(set(restore.landed) - {blob.name for blob in files})
+        patience = timedelta(seconds=self.policy.missing_seconds)
+        if since is not None and (not missing or self.now - since >= patience):
+            gone = (f"file {name!r} was announced but is not there" for name in missing)
+            return self.prepare(replace(restore, warnings=_union(restore.warnings, tuple(gone))))
         return self.next(restore, Do.LIST_FILES, Do.LIST_FILES, self.later("settle"))
 
     def landed(self, name: str) -> Restore:

@@ -116,6 +116,7 @@ class Restore:
     job: str | None = None  # ARM id
     landed: tuple[str, ...] = ()  # names, as events told
     files: tuple[Blob, ...] = ()  # as last listed
+    quiet_since: datetime | None = None  # listings have been equal since then
     plan: Plan | None = None
     tasks: tuple[Task, ...] = ()
     data_as_of: str = ""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from restore.adapters.azure_errors import translated
 from restore.adapters.credentials import credential
 from restore.adapters.postgres import Tls
-from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets
+from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets, NoSecrets
 from restore.adapters.servicebus import ServiceBus
 from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
 from restore.adapters.tools import find_clients
@@ -62,5 +62,7 @@ def _token(settings: Settings) -> str:
 def _secrets(settings: Settings, closed: ExitStack) -> Secrets:
     if settings.secrets_folder:
         return FolderSecrets(settings.secrets_folder)
+    if not settings.key_vault_url:
+        return NoSecrets()
     vault = KeyVaultSecrets(settings.key_vault_url, credential(settings.client_id))
     return closed.enter_context(closing(vault))

@@ -193,6 +193,13 @@ def test_a_file_that_an_event_told_of_must_be_in_the_listing():
     assert story.restore.phase is Phase.PREPARING
 
 
+def test_a_file_that_was_announced_and_is_gone_is_not_waited_for_for_ever():
+    story = extracted().on(FileLanded("temporary"), Listed(BLOBS)).on(Listed(BLOBS), after=10)
+    assert story.on(Listed(BLOBS), after=POLICY.missing_seconds - 1).todo == [Do.LIST_FILES]
+    assert story.on(Listed(BLOBS), after=10).tickets == ["prepare"]
+    assert story.restore.warnings == ("file 'temporary' was announced but is not there",)
+
+
 def test_a_file_that_lands_hurries_the_next_look_at_the_job():
     story = Story().on(POINT, ContainerCreated(), JobFound("ignored: nothing was triggered"))
     assert story.restore.job is None
