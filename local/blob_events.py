@@ -15,7 +15,7 @@ from enum import Enum
 from http.client import HTTPException
 from typing import Any, Self
 from urllib.error import HTTPError
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
 from azure.core.exceptions import AzureError
@@ -77,12 +77,6 @@ class _Delivery:
     event: dict[str, Any]
     attempts: int = 0
     due: float = field(default_factory=time.monotonic)
-
-
-def webhook_url(host_url: str, function: str, key: str) -> str:
-    """Where a function app takes the events for `function`; `key` is its system key."""
-    query = urlencode({"functionName": function, "code": key})
-    return f"{host_url.rstrip('/')}/runtime/webhooks/EventGrid?{query}"
 
 
 def event(created: Created, schema: Schema, sequence: int) -> dict[str, Any]:

@@ -132,6 +132,25 @@ class PostgresServer(Part):
         """How the customer's admin connects; holds the password."""
         return self._conninfo(database, self.admin, self.admin_password)
 
+    def superuser_environment(self, database: str = "postgres") -> dict[str, str]:
+        """How client programs connect as the provider; holds the password."""
+        return self._environment(database, self.superuser, self.superuser_password)
+
+    def admin_environment(self, database: str = "postgres") -> dict[str, str]:
+        """How client programs connect as the customer's admin; holds the password."""
+        return self._environment(database, self.admin, self.admin_password)
+
+    def _environment(self, database: str, user: str, password: str) -> dict[str, str]:
+        return {
+            "PATH": os.defpath,
+            "LC_ALL": "C.UTF-8",
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": user,
+            "PGPASSWORD": password,
+            "PGDATABASE": database,
+        }
+
     def _conninfo(self, database: str, user: str, password: str) -> str:
         return make_conninfo(
             host=self.host, port=self.port, dbname=database, user=user, password=password

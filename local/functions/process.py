@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Self
+from urllib.parse import urlencode
 
 from local.functions.errors import FunctionAppError, HostProcessError
 from local.functions.keys import Keys
@@ -80,9 +81,8 @@ class FunctionsHost(Part):
 
     def event_grid_url(self, function: str) -> str:
         """The webhook address of an Event Grid function, with its key."""
-        return (
-            f"{self.url}/runtime/webhooks/EventGrid?functionName={function}&code={self.system_key}"
-        )
+        query = urlencode({"functionName": function, "code": self.system_key})
+        return f"{self.url}/runtime/webhooks/EventGrid?{query}"
 
     def start(self) -> Self:
         """Start the child and wait until it serves.

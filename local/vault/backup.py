@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import uuid
@@ -96,22 +95,13 @@ def _pipe(server: PostgresServer, argv: Sequence[str], database: str, path: Path
     archives have none. The database goes by environment: as an argument, a name with "=" in it
     would be read as a connection string.
     """
-    environment = {
-        "PATH": os.defpath,
-        "LC_ALL": "C.UTF-8",
-        "PGHOST": server.host,
-        "PGPORT": str(server.port),
-        "PGUSER": server.superuser,
-        "PGPASSWORD": server.superuser_password,
-        "PGDATABASE": database,
-    }
     errors = path.with_suffix(".errors")
     with (
         path.open("wb") as target,
         errors.open("wb") as messages,
         subprocess.Popen(
             [server.binaries / argv[0], *argv[1:]],
-            env=environment,
+            env=server.superuser_environment(database),
             stdout=subprocess.PIPE,
             stderr=messages,
         ) as process,

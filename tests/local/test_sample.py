@@ -33,12 +33,7 @@ def target() -> Iterator[PostgresServer]:
 
 def run(server: PostgresServer, user: str, program: str, *options: str, **pipes) -> None:
     """`user` is "superuser" or "admin"."""
-    environment = {
-        "PGHOST": server.host,
-        "PGPORT": str(server.port),
-        "PGUSER": getattr(server, user),
-        "PGPASSWORD": getattr(server, f"{user}_password"),
-    }
+    environment = getattr(server, f"{user}_environment")()
     subprocess.run([server.binaries / program, *options], env=environment, check=True, **pipes)
 
 

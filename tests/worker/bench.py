@@ -129,7 +129,7 @@ class Bench:
         return bool(reports)
 
     def deliver(self, ticket):
-        """Work on `ticket` beside the queue, as when it comes twice; True in the list: completed."""
+        """Work on `ticket` as when it comes twice; how it was settled: True is completed."""
         settled = []
         work(self.worker, MemoryHold(ticket, settled.append))
         return settled

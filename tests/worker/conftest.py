@@ -41,16 +41,10 @@ def dump(source):
 
     def run(tool: str, *arguments: str) -> bytes:
         if (tool, *arguments) not in made:
-            environment = {
-                "PGHOST": source.host,
-                "PGPORT": str(source.port),
-                "PGUSER": source.superuser,
-                "PGPASSWORD": source.superuser_password,
-                "PGDATABASE": "postgres",
-                "LC_ALL": "C.UTF-8",
-            }
             argv = [source.binaries / tool, *arguments]
-            done = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=True)
+            done = subprocess.run(
+                argv, env=source.superuser_environment(), stdout=subprocess.PIPE, check=True
+            )
             made[tool, *arguments] = done.stdout
         return made[tool, *arguments]
 

@@ -18,14 +18,10 @@ CRM = "crm_database_archive"
 def test_a_newer_clients_settings_are_no_loss_on_an_older_server(source, form):
     bench = Bench(source)
     before = bench.roles(), bench.memberships()
-    environment = {
-        "PGHOST": source.host,
-        "PGPORT": str(source.port),
-        "PGUSER": source.superuser,
-        "PGPASSWORD": source.superuser_password,
-    }
     argv = [binaries(18) / "pg_dump", f"--format={form}", CRM]
-    dumped = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=True).stdout
+    dumped = subprocess.run(
+        argv, env=source.superuser_environment(), stdout=subprocess.PIPE, check=True
+    ).stdout
     bench.put(f"database_{CRM}.sql", dumped)
     try:
         restore = bench.run(databases={"rename": {CRM: "copy"}}, globals={"roles": "skip"})

@@ -159,6 +159,13 @@ def test_a_host_that_ends_before_it_is_ready_is_told_from_a_refusal(
     assert not host.running
 
 
+def test_the_address_of_the_webhook_escapes_the_key(sample_app: Path) -> None:
+    keys = Keys(default="d", master="m", event_grid="k==&/")
+    url = FunctionsHost(sample_app, {}, port=7071, keys=keys).event_grid_url("blob_created")
+    expected = "/runtime/webhooks/EventGrid?functionName=blob_created&code=k%3D%3D%26%2F"
+    assert url == f"http://127.0.0.1:7071{expected}"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_it_ends_when_its_parent_is_killed(make_app: Callable[[str], Path]) -> None:
     """The host inherits the pipe's write end: the pipe ends only when host and parent are gone."""
