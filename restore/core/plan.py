@@ -93,7 +93,7 @@ def plan(
         client=max(target.clients, default=0),
         refusals=tuple(preflight.refusals(case, names)),
         warnings=tuple(preflight.warnings(case)),
-        notes=tuple(preflight.notes(case)),
+        notes=tuple(preflight.notes(case, names)),
         creates=tuple(sorted(case.roles - set(target.roles))),
     )
     return replace(result, hash=hashlib.sha256(_PLAN.dump_json(result)).hexdigest())

@@ -182,7 +182,7 @@ def warnings(case: Case) -> Iterator[Finding]:
         yield Finding("unknown-file", f"file {left.blob.name!r}", left.reason, "it is left alone")
 
 
-def notes(case: Case) -> Iterator[Finding]:
+def notes(case: Case, names: Collection[Name]) -> Iterator[Finding]:
     for left in case.dumps.skipped:
         yield Finding("skipped", f"file {left.blob.name!r}", left.reason)
     for fact in case.facts:
@@ -195,3 +195,9 @@ def notes(case: Case) -> Iterator[Finding]:
     ):
         if blob and script is Script.SKIP:
             yield Finding("skipped", f"file {blob.name!r}", f'not run: "globals.{what}" is "skip"')
+    if case.dumps.tablespaces and chosen.tablespaces is Script.APPLY:
+        subject = f"file {case.dumps.tablespaces.name!r}"
+        yield Finding("applied", subject, "creates the tablespaces that are not there yet")
+    for name in sorted({name.source for name in names} - {fact.database for fact in case.facts}):
+        message = "has no dump: created from the schema script, without rows"
+        yield Finding("applied", f"database {name!r}", message)

@@ -89,6 +89,7 @@ def test_only_roles_are_run_by_default_and_the_rest_is_said_to_be_skipped():
 def test_all_three_scripts_are_run_where_that_is_asked():
     result = made(globals={"roles": "skip", "schema": "apply", "tablespaces": "apply"})
     assert (result.roles, result.schema, result.tablespaces) == (None, BLOBS[5], BLOBS[6])
+    assert "creates the tablespaces" in str(result.notes[-1])
 
 
 def test_a_database_that_only_the_schema_script_knows_is_made_without_rows():
@@ -96,6 +97,7 @@ def test_a_database_that_only_the_schema_script_knows_is_made_without_rows():
     result = made(known=("crm", "shop", "empty", "postgres"), **asked)
     alone = result.databases[-1]
     assert (alone.name, alone.engine, alone.blob) == ("empty", Engine.SCHEMA, BLOBS[5])
+    assert "database 'empty': has no dump" in str(result.notes[-1])
     assert [step.name for step in made(known=("empty",)).databases] == ["shop", "crm"]
 
 

@@ -87,6 +87,13 @@ def test_a_vault_that_stumbles_is_asked_again_and_triggered_once(stack: Stack):
     assert len(list(stack.vault.jobs())) == jobs + 1
 
 
+def test_the_copy_in_the_paired_region_is_restored_where_that_is_asked(stack: Stack):
+    names = stack.vault.names
+    status = restore(stack, source={"server": names.server_id, "region": names.paired_region})
+    assert status["status"] == "succeeded", status
+    assert_equal(stack)
+
+
 def test_files_already_in_a_container_are_adopted(stack: Stack):
     first = restore(stack)
     again = restore(
