@@ -11,8 +11,8 @@ from restore.adapters.azure_backup import AzureBackup
 from restore.adapters.credentials import credential
 from restore.adapters.servicebus import ServiceBus
 from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
-from restore.core.life import Policy
-from restore.flows import Control
+from restore.control import Control
+from restore.core.policy import Policy
 
 
 def now() -> datetime:

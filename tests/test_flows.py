@@ -9,10 +9,10 @@ from itertools import count, pairwise
 
 import pytest
 
-from restore import flows
+from restore import control, flows
 from restore.core.backup import Instance, OperationState, Outcome, RecoveryPoint
-from restore.core.life import Policy
 from restore.core.messages import REPORTS, DatabaseResult, Failure, Report, Result, TaskResult
+from restore.core.policy import Policy
 from restore.core.request import RequestError, fingerprint, parse, query
 from restore.core.state import FINAL, Do, Phase, TaskState, decode, encode
 from restore.errors import (
@@ -79,8 +79,8 @@ class World:
     def clock(self) -> datetime:
         return self.now
 
-    def _control(self, wrap: Callable) -> flows.Control:
-        return flows.Control(
+    def _control(self, wrap: Callable) -> control.Control:
+        return control.Control(
             clock=self.clock,
             states=wrap(self.states),
             records=wrap(self.records),
@@ -399,15 +399,15 @@ def test_a_stored_request_is_known_again_when_its_key_comes_back(changes):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"target": {**TARGET, "host": "live.example.com"}}, flows.TargetNotAllowedError),
-        ({"target": {**TARGET, "port": 5433}}, flows.TargetNotAllowedError),
+        ({"target": {**TARGET, "host": "live.example.com"}}, control.TargetNotAllowedError),
+        ({"target": {**TARGET, "port": 5433}}, control.TargetNotAllowedError),
         (
             {"source": {"server": SERVER, "vault": VAULT.replace("safe", "foreign")}},
-            flows.VaultNotAllowedError,
+            control.VaultNotAllowedError,
         ),
         (
             {"source": {"container": "https://foreign.blob.core.windows.net/files"}},
-            flows.ContainerNotAllowedError,
+            control.ContainerNotAllowedError,
         ),
         ({"extra": 1}, RequestError),
     ],
@@ -550,8 +550,8 @@ def test_whoever_loses_against_another_save_decides_again():
     rushed = Rushed()
     rushed._stored = world.states._stored
     rushed.conflicts = 3
-    control = replace(world.control, states=rushed)
-    assert flows.cancel(control, restore_id).phase is Phase.CANCELLED
+    hurried = replace(world.control, states=rushed)
+    assert flows.cancel(hurried, restore_id).phase is Phase.CANCELLED
 
 
 def test_a_save_that_never_wins_gives_up_instead_of_turning_for_ever():
@@ -696,11 +696,11 @@ def test_a_tick_goes_on_after_one_restores_trouble_and_tells_it_at_the_end():
     summaries = list(world.states.summaries())
     states.summaries = lambda: iter(summaries)
     states.broken = ids[1]
-    control = replace(world.control, states=states)
+    broken = replace(world.control, states=states)
     world.now += timedelta(seconds=POLICY.poll_seconds)
     before = [world.restore(restore_id) for restore_id in ids]
     with pytest.raises(ExceptionGroup, match="1 of 3 restores") as caught:
-        flows.tick(control)
+        flows.tick(broken)
     assert caught.value.exceptions[0].__notes__ == [f"restore {ids[1]}"]
     changed = [
         world.restore(restore_id) != was for restore_id, was in zip(ids, before, strict=True)

@@ -33,24 +33,9 @@ from restore.core.events import (
 )
 from restore.core.messages import Failure, Result, TaskResult, Ticket
 from restore.core.plan import Plan
+from restore.core.policy import Policy
 from restore.core.request import RestoreRequest
 from restore.core.state import Change, Command, Do, Phase, Restore, Task, TaskState
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How patient to be. Seconds, unless the name says otherwise."""
-
-    poll_seconds: float = 30  # between two looks at Azure's operations and jobs
-    settle_seconds: float = 10  # two listings this far apart must be equal
-    missing_seconds: float = 120  # how long a file that was announced may be missing
-    retry_seconds: float = 15  # before the second try; doubled for each one after
-    watch_seconds: float = 30
-    silence_seconds: float = 900  # a worker that says nothing for so long is dead
-    doubt_seconds: float = 120  # how long a trigger whose answer was lost may take to show
-    max_attempts: int = 3
-    max_command_failures: int = 10
-    deadline_hours: float = 72
 
 
 def begin(restore_id: str, request: RestoreRequest, container: str, now: datetime) -> Restore:

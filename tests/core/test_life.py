@@ -26,9 +26,9 @@ from restore.core.events import (
     Watched,
 )
 from restore.core.facts import Finding
-from restore.core.life import Policy
 from restore.core.messages import DatabaseResult, Failure, Result, TaskResult, Ticket
 from restore.core.plan import DatabaseStep, Engine, Plan
+from restore.core.policy import Policy
 from restore.core.request import parse
 from restore.core.state import FINAL, Do, Phase, TaskState, decode, encode
 

@@ -11,10 +11,10 @@ import psycopg
 from psycopg import sql
 
 from local.postgres import binaries
-from restore import flows
+from restore import control, flows
 from restore.adapters.postgres import Tls
 from restore.adapters.tools import find_clients
-from restore.core.life import Policy
+from restore.core.policy import Policy
 from restore.worker.job import Limits
 from restore.worker.worker import Worker, work
 from tests.fakes import (
@@ -53,7 +53,7 @@ class Bench:
 
     @property
     def control(self):
-        return flows.Control(
+        return control.Control(
             clock=lambda: self.now,
             states=self.states,
             records=self.records,

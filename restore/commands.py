@@ -1,0 +1,111 @@
+"""What a flow carries out: one command, one call to one port; the answer comes as events."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from restore.control import Control, find_instance
+from restore.core import life, messages
+from restore.core.backup import Instance, OperationState, choose
+from restore.core.events import (
+    Accepted,
+    Begun,
+    ContainerCreated,
+    Event,
+    InDoubt,
+    JobFound,
+    Listed,
+    PointFound,
+    Polled,
+    Reported,
+    Sent,
+    Stumbled,
+    Watched,
+)
+from restore.core.state import Command, Do, Restore, TaskState
+from restore.errors import NotFoundError, RestoreError
+from restore.ports import Destination
+
+
+def perform(control: Control, restore: Restore, command: Command, now: datetime) -> list[Event]:
+    """Carry out one command; its answer as events."""
+    try:
+        match command.do:
+            case Do.SEND if command.ticket is not None:
+                control.bus.send_ticket(command.ticket, command.not_before)
+                return [Sent(command.ticket)]
+            case Do.WATCH:
+                return _watch(control, restore)
+            case Do.LIST_FILES:
+                return [Listed(control.landing.blobs(restore.container))]
+            case Do.CREATE_CONTAINER:
+                control.landing.create(restore.container)
+                return [ContainerCreated()]
+            case Do.FIND_POINT:
+                return [_find_point(control, restore)]
+            case Do.TRIGGER:
+                return _trigger(control, restore, command, now)
+            case _:
+                return [_ask_azure(control, restore, command.do)]
+    except RestoreError as exc:
+        return [Stumbled(command, messages.failure(exc))]
+
+
+def _watch(control: Control, restore: Restore) -> list[Event]:
+    """Results whose report did not arrive, and when each worker last gave a sign of life."""
+    waiting = [task for task in restore.tasks if task.state is TaskState.SENT]
+    results = [control.records.result(restore.id, task.id, task.attempt) for task in waiting]
+    progress = control.records.progress(restore.id)
+    seen = {task_id: news.updated for task_id, news in progress.items()}
+    return [*(Reported(result) for result in results if result is not None), Watched(seen)]
+
+
+def _find_point(control: Control, restore: Restore) -> Event:
+    source = restore.request.source
+    instance = find_instance(control, source)
+    points = control.vault.points(instance, source.region)
+    return PointFound(instance, choose(points, source.selection))
+
+
+def _ask_azure(control: Control, restore: Restore, do: Do) -> Event:
+    instance, point, landing = _extraction(restore)
+    if do is Do.VALIDATE:
+        return Accepted(do, control.vault.begin_validation(instance, point, landing))
+    if do is Do.POLL_JOB and restore.job is not None:
+        return Polled(do, control.vault.job(instance, restore.job, landing))
+    if restore.operation is None:
+        raise NotFoundError(f"{do}: expected an operation to ask for, found none")
+    outcome = control.vault.poll(restore.operation)
+    if do is Do.POLL_TRIGGER and outcome.state is OperationState.SUCCEEDED and not outcome.job:
+        job = control.vault.find_restore(instance, landing)
+        return JobFound(job) if job else Polled(do, outcome)
+    return Polled(do, outcome)
+
+
+def _trigger(control: Control, restore: Restore, command: Command, now: datetime) -> list[Event]:
+    """Start the vault's job, once.
+
+    The trigger cannot be repeated, and its answer can be lost. So a job that already writes to our
+    container, which nobody else uses, is taken as ours; and who is about to trigger stores that
+    first: only one of two can, and the next one waits until a job would have shown.
+    """
+    instance, point, landing = _extraction(restore)
+    job = control.vault.find_restore(instance, landing)
+    if job is not None:
+        return [JobFound(job)]
+    doubt = timedelta(seconds=control.policy.doubt_seconds)
+    if command.begun is not None and now - command.begun < doubt:
+        return [InDoubt()]
+    stored = control.states.load(restore.id)
+    if command not in stored.restore.outbox:
+        return []
+    begun = life.decide(stored.restore, Begun(Do.TRIGGER), now, control.policy)
+    control.states.save(begun, stored.etag)
+    return [Accepted(Do.TRIGGER, control.vault.begin_restore(instance, point, landing))]
+
+
+def _extraction(restore: Restore) -> tuple[Instance, str, Destination]:
+    if restore.instance is None or restore.point is None:
+        raise NotFoundError(f"restore {restore.id}: expected a recovery point, found none chosen")
+    landing = Destination(restore.container, restore.request.source.region)
+    return restore.instance, restore.point.id, landing

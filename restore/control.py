@@ -1,0 +1,92 @@
+"""The control plane: its ports, and what it is allowed to touch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from restore.core.backup import Instance
+from restore.core.policy import Policy
+from restore.core.request import RestoreRequest, Source
+from restore.errors import InputError, NotFoundError
+from restore.ports import Bus, Clock, Landing, Records, States, Vault
+
+
+class NotAllowedError(InputError):
+    """The request names something this installation may not touch."""
+
+
+class TargetNotAllowedError(NotAllowedError):
+    code = "target-not-allowed"
+
+
+class VaultNotAllowedError(NotAllowedError):
+    code = "vault-not-allowed"
+
+
+class ContainerNotAllowedError(NotAllowedError):
+    code = "container-not-allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The control plane: its ports, and what it is allowed to touch."""
+
+    clock: Clock
+    states: States
+    records: Records
+    landing: Landing
+    vault: Vault
+    bus: Bus
+    policy: Policy
+    vaults: tuple[str, ...]
+    targets: tuple[str, ...]
+
+
+def check_allowed(control: Control, request: RestoreRequest) -> None:
+    address = request.target.address
+    if address not in control.targets:
+        raise TargetNotAllowedError(
+            f"target {address}: expected one of {_list(control.targets)}, found another",
+            "only servers in the setting RESTORE_TARGETS may be written to",
+        )
+    container = request.source.container
+    if container is not None and not control.landing.owns(container):
+        raise ContainerNotAllowedError(
+            "source.container: expected a container of the landing account, found another account",
+            f"the landing account's containers are {control.landing.url('<name>')}",
+        )
+    check_vault(control, request.source)
+
+
+def check_vault(control: Control, source: Source) -> None:
+    if source.vault and not any(_same(source.vault, vault) for vault in control.vaults):
+        raise VaultNotAllowedError(
+            f"vault {source.vault!r}: expected one of {_list(control.vaults)}, found another",
+            "only vaults in the setting RESTORE_VAULTS are asked",
+        )
+
+
+def _same(one: str, other: str | None) -> bool:
+    """ARM ids and names differ in case between Azure's own answers."""
+    return other is not None and one.lower().rstrip("/") == other.lower().rstrip("/")
+
+
+def _list(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def find_instance(control: Control, source: Source) -> Instance:
+    """The one backup instance `source` means, in the vaults this installation may ask."""
+    check_vault(control, source)
+    vaults = (source.vault,) if source.vault else control.vaults
+    found = [i for vault in vaults for i in control.vault.instances(vault)]
+    fit = [i for i in found if _same(i.server, source.server) or _same(i.name, source.instance)]
+    if len(fit) == 1:
+        return fit[0]
+    wanted = f"instance {source.instance!r}" if source.instance else f"server {source.server!r}"
+    names = ", ".join(sorted(i.name for i in (fit or found))) or "none"
+    raise NotFoundError(
+        f"backup instance: expected one for {wanted}, found {len(fit)} among: {names}",
+        'name the "instance", or the "vault" it is in; is the server protected by Azure Backup?',
+    )

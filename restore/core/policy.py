@@ -1,0 +1,21 @@
+"""How patient a restore is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Seconds, unless the name says otherwise."""
+
+    poll_seconds: float = 30  # between two looks at Azure's operations and jobs
+    settle_seconds: float = 10  # two listings this far apart must be equal
+    missing_seconds: float = 120  # how long a file that was announced may be missing
+    retry_seconds: float = 15  # before the second try; doubled for each one after
+    watch_seconds: float = 30
+    silence_seconds: float = 900  # a worker that says nothing for so long is dead
+    doubt_seconds: float = 120  # how long a trigger whose answer was lost may take to show
+    max_attempts: int = 3
+    max_command_failures: int = 10
+    deadline_hours: float = 72
