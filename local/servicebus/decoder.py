@@ -126,16 +126,22 @@ def _compound_head(data: bytes, position: int, width: int) -> tuple[int, int, in
     return count, start, end
 
 
+def _elements(
+    decoder: Decoder, count: int, data: bytes, start: int, end: int, depth: int
+) -> list[Any]:
+    position, items = start, []
+    for _ in range(count):
+        item, position = decoder(data, position, depth + 1)
+        items.append(item)
+    if position != end:
+        raise DecodeError(f"elements at {start}: size and elements disagree")
+    return items
+
+
 def _list(width: int) -> Decoder:
     def read(data: bytes, position: int, depth: int) -> tuple[list[Any], int]:
         count, start, end = _compound_head(data, position, width)
-        items = []
-        for _ in range(count):
-            item, start = _value(data, start, depth + 1)
-            items.append(item)
-        if start != end:
-            raise DecodeError(f"value at {position}: size and elements disagree")
-        return items, end
+        return _elements(_value, count, data, start, end, depth), end
 
     return read
 
@@ -160,14 +166,7 @@ def _array(width: int) -> Decoder:
         decoder = _DECODERS.get(data[start])
         if decoder is None or depth >= MAX_DEPTH:
             raise DecodeError(f"array at {position}: unknown or too deep an element")
-        start += 1
-        items = []
-        for _ in range(count):
-            item, start = decoder(data, start, depth + 1)
-            items.append(item)
-        if start != end:
-            raise DecodeError(f"array at {position}: size and elements disagree")
-        return items, end
+        return _elements(decoder, count, data, start + 1, end, depth), end
 
     return read
 
