@@ -1,4 +1,4 @@
-"""The real parts, once for all contract tests, and each port as a fake and as the real adapter."""
+"""Each port as a fake and as the real adapter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
 from azure.storage.blob import BlobServiceClient
 
-from local.azurite import Azurite
 from local.servicebus import Broker, QueueConfig
 from local.servicebus import ServiceBus as LocalBus
 from local.vault import Faults, LocalVault, Names
@@ -54,19 +53,6 @@ def restore(restore_id: str | None = None, created: datetime = NOON) -> Restore:
     return life.begin(
         restore_id or secrets.token_hex(8), parse(REQUEST), "https://a.b/restore-1", created
     )
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
-    with Azurite() as storage:
-        yield storage
-
-
-@pytest.fixture(scope="session")
-def account(azurite: Azurite) -> Iterator[BlobServiceClient]:
-    """The account as a person with its key sees it."""
-    with BlobServiceClient.from_connection_string(azurite.connection_string) as client:
-        yield client
 
 
 @pytest.fixture(params=["fake", "azurite"])

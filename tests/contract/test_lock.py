@@ -11,6 +11,7 @@ from local.servicebus import ServiceBus as LocalBus
 from restore.adapters.servicebus import ServiceBus
 from restore.core.messages import REPORTS, TASKS, Ticket
 from restore.settings import Connection
+from tests.waiting import eventually
 
 TICKET = Ticket("0123456789abcdef", "database-0", 1)
 
@@ -36,22 +37,15 @@ def bus(local):
     gc.collect()
 
 
-def eventually(condition, patience_seconds=60.0):
-    end = time.monotonic() + patience_seconds
-    while not condition():
-        assert time.monotonic() < end, "never came true"
-        time.sleep(0.05)
-
-
 def renewals(local):
     return local.operations.get("renew-lock", 0)
 
 
 def test_a_lock_is_held_longer_than_it_lasts_and_through_cut_connections(local, bus):
     with bus.take(10) as hold:
-        eventually(lambda: renewals(local) >= 1)
+        assert eventually(lambda: renewals(local) >= 1)
         local.drop_connections()
-        eventually(lambda: renewals(local) >= 3)
+        assert eventually(lambda: renewals(local) >= 3)
         assert not hold.lost
         assert local.counts(TASKS).locked == 1
         hold.complete()
@@ -60,11 +54,11 @@ def test_a_lock_is_held_longer_than_it_lasts_and_through_cut_connections(local, 
 
 def test_a_lock_survives_a_bus_that_cannot_be_reached_for_a_while(local, bus):
     with bus.take(10) as hold:
-        eventually(lambda: renewals(local) >= 1)
+        assert eventually(lambda: renewals(local) >= 1)
         local.stop_listening()
         time.sleep(1.5)
         local.listen_again()
-        eventually(lambda: renewals(local) >= 2)
+        assert eventually(lambda: renewals(local) >= 2)
         assert not hold.lost
         hold.complete()
     assert local.counts(TASKS).total == 0
@@ -73,7 +67,7 @@ def test_a_lock_survives_a_bus_that_cannot_be_reached_for_a_while(local, bus):
 def test_a_lost_lock_is_known_and_completing_is_no_error(local, bus):
     with bus.take(10) as hold:
         local.advance(6)
-        eventually(lambda: hold.lost)
+        assert eventually(lambda: hold.lost)
         hold.complete()
     assert local.counts(TASKS).ready == 1
 

@@ -2,8 +2,6 @@
 
 import json
 import threading
-import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,10 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
 from local.blob_events import BlobEvents, Created, Schema, Troubles, event, troubled
+from tests.waiting import eventually
 
 # Retyped from learn.microsoft.com/azure/event-grid/event-schema-blob-storage.
 EVENT_GRID_SAMPLE = {
@@ -158,41 +156,20 @@ def webhook(*statuses):
             thread.join()
 
 
-@pytest.fixture(scope="module")
-def storage() -> Iterator[Azurite]:
-    with Azurite() as storage:
-        yield storage
-
-
-@pytest.fixture(scope="module")
-def blobs(storage) -> Iterator[BlobServiceClient]:
-    with BlobServiceClient.from_connection_string(storage.connection_string) as client:
-        yield client
-
-
 @pytest.fixture
-def watch(storage):
+def watch(azurite):
     def start(hook, prefix, **options):
         return BlobEvents(
-            storage.connection_string, hook.url, prefix=prefix, poll_seconds=0.02, **options
+            azurite.connection_string, hook.url, prefix=prefix, poll_seconds=0.02, **options
         )
 
     return start
 
 
-def eventually(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
-
-
 @pytest.mark.parametrize("schema", list(Schema))
-def test_a_new_blob_is_announced_and_an_old_one_is_not(watch, blobs, schema):
+def test_a_new_blob_is_announced_and_an_old_one_is_not(watch, account, schema):
     prefix = f"new-{schema.name.lower().replace('_', '-')}"
-    container = blobs.create_container(prefix)
+    container = account.create_container(prefix)
     container.upload_blob("old", b"")
     with webhook() as hook, watch(hook, prefix, schema=schema):
         uploaded = container.upload_blob("a&b ü.sql", b"12345")
@@ -210,17 +187,17 @@ def test_a_new_blob_is_announced_and_an_old_one_is_not(watch, blobs, schema):
     )
 
 
-def test_containers_outside_the_prefix_and_ignored_ones_are_not_watched(watch, blobs):
+def test_containers_outside_the_prefix_and_ignored_ones_are_not_watched(watch, account):
     names = ("watched-1", "watched-state", "other-1")
     with webhook() as hook, watch(hook, "watched-", ignored=["watched-state"]):
         for name in reversed(names):
-            blobs.create_container(name).upload_blob(f"in {name}", b"")
+            account.create_container(name).upload_blob(f"in {name}", b"")
         assert eventually(lambda: hook.posts)
     assert hook.names() == ["in watched-1"]
 
 
-def test_an_event_is_posted_until_it_is_accepted(watch, blobs):
-    container = blobs.create_container("refused")
+def test_an_event_is_posted_until_it_is_accepted(watch, account):
+    container = account.create_container("refused")
     with webhook(500, 503, 500) as hook, watch(hook, "refused") as events:
         container.upload_blob("a", b"")
         assert eventually(lambda: len(hook.posts) == 4)
@@ -228,16 +205,16 @@ def test_an_event_is_posted_until_it_is_accepted(watch, blobs):
     assert events.undelivered == []
 
 
-def test_a_bad_request_is_given_up_at_once(watch, blobs):
-    container = blobs.create_container("hopeless")
+def test_a_bad_request_is_given_up_at_once(watch, account):
+    container = account.create_container("hopeless")
     with webhook(400) as hook, watch(hook, "hopeless") as events:
         container.upload_blob("a", b"")
         assert eventually(lambda: events.undelivered)
     assert len(hook.posts) == 1
 
 
-def test_troubles_reach_the_webhook(watch, blobs):
-    container = blobs.create_container("troubled")
+def test_troubles_reach_the_webhook(watch, account):
+    container = account.create_container("troubled")
     with webhook() as hook, watch(hook, "troubled", troubles=Troubles(doubled=1.0)):
         container.upload_blob("a", b"")
         assert eventually(lambda: len(hook.posts) == 2)

@@ -17,6 +17,7 @@ from restore.core.messages import Result, TaskResult
 from restore.core.state import Phase
 from restore.worker.fence import key_of
 from tests.fakes import MemoryRecords
+from tests.waiting import eventually
 
 CRM = "crm_database_archive"
 
@@ -55,7 +56,7 @@ def stalled_worker(bench, tmp_path):
         try:
             process.stdin.write(bench.server.admin_password + "\n")
             process.stdin.flush()
-            until(lambda: rows_so_far(bench) == 120)
+            assert eventually(lambda: rows_so_far(bench) == 120)
             yield process
         finally:
             process.kill()
@@ -66,11 +67,6 @@ def rows_so_far(bench):
         return bench.rows('SELECT count(*) FROM "Sch ema".parent', staging(bench))[0][0]
     except psycopg.Error:
         return 0
-
-
-def until(condition):
-    while not condition():
-        time.sleep(0.02)
 
 
 def assert_restored(bench, source):
@@ -87,7 +83,7 @@ def test_a_killed_worker_leaves_no_child_and_no_lock_and_the_next_one_doubles_no
     with stalled_worker(ready, tmp_path) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    until(lambda: not ready.sessions())
+    assert eventually(lambda: not ready.sessions())
     assert ready.databases() == [staging(ready)]
     assert_restored(ready, source)
 
@@ -99,7 +95,7 @@ def test_a_worker_told_to_end_hands_its_task_back(ready, source, tmp_path):
     assert process.returncode == 0
     assert '"state": "handed back"' in said
     assert ready.server.admin_password not in said
-    until(lambda: not ready.sessions())
+    assert eventually(lambda: not ready.sessions())
     assert_restored(ready, source)
 
 
@@ -156,7 +152,7 @@ def test_two_workers_on_one_database_wait_for_each_other_and_the_later_one_finds
         other.execute("SELECT pg_advisory_lock(%s)", (key_of(staging(ready)),))
         late = threading.Thread(target=lambda: settled.extend(ready.deliver(ticket)))
         late.start()
-        until(lambda: phase(ready, ticket) == "waiting for another worker")
+        assert eventually(lambda: phase(ready, ticket) == "waiting for another worker")
         done = TaskResult("database-0", 1, Result.DONE)
         ready.records.put_result(ticket.restore, done)
     late.join()

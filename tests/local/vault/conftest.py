@@ -28,20 +28,8 @@ def source() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="package")
-def storage() -> Iterator[Azurite]:
-    with Azurite() as storage:
-        yield storage
-
-
-@pytest.fixture(scope="package")
-def blobs(storage: Azurite) -> Iterator[BlobServiceClient]:
-    with BlobServiceClient.from_connection_string(storage.connection_string) as client:
-        yield client
-
-
-@pytest.fixture(scope="package")
-def shared_vault(source: PostgresServer, storage: Azurite) -> Iterator[LocalVault]:
-    with LocalVault(source, storage.connection_string) as vault:
+def shared_vault(source: PostgresServer, azurite: Azurite) -> Iterator[LocalVault]:
+    with LocalVault(source, azurite.connection_string) as vault:
         vault.take_backup()
         yield vault
 
@@ -58,8 +46,8 @@ def point(vault: LocalVault) -> RecoveryPoint:
 
 
 @pytest.fixture
-def container(blobs: BlobServiceClient) -> ContainerClient:
-    return blobs.create_container(f"restore-{uuid4().hex[:8]}")
+def container(account: BlobServiceClient) -> ContainerClient:
+    return account.create_container(f"restore-{uuid4().hex[:8]}")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from azure.mgmt.dataprotection import models as m
 from local.vault import Denial, Faults, LocalVault
 from local.vault.landing import Order
 from tests.local.vault.client import HTTP, NAMES, request_for
+from tests.waiting import eventually
 
 ODD = "a/b_database_=1.sql"
 SYSTEM = {"azure_maintenance", "azure_sys", "postgres", "template1"}
@@ -282,9 +282,9 @@ def test_files_made_elsewhere_can_be_restored(vault, restoring, container, tmp_p
     assert names_in(container) == ["backupstarttimestamp", "my_database_crm.sql"]
 
 
-def test_stopping_ends_a_slow_restore_and_removes_the_backups(storage, container, tmp_path):
+def test_stopping_ends_a_slow_restore_and_removes_the_backups(azurite, container, tmp_path):
     (tmp_path / "slow").touch()
-    with LocalVault(None, storage.connection_string) as vault:
+    with LocalVault(None, azurite.connection_string) as vault:
         vault.faults = Faults(seconds_per_blob=600)
         point = vault.add_backup(tmp_path)
         vault.restore(Order(point.id, container.url, "", ""))
@@ -292,12 +292,3 @@ def test_stopping_ends_a_slow_restore_and_removes_the_backups(storage, container
         assert folder.exists()
     assert not folder.exists()
     assert names_in(container) == []
-
-
-def eventually(condition, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
