@@ -7,7 +7,6 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Self
 
 from restore.core.messages import Progress, Ticket
@@ -76,12 +75,7 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._departure.listener = None
         self._orders.put(None)
         self._thread.join()
