@@ -80,6 +80,20 @@ def make(server: Server, major: int) -> None:
     write("crm-pg18.sql", server.run("pg_dump", "--create", CRM))
 
 
+def make_blocks(server: Server, major: int) -> None:
+    """Blocks of several chunks: hashes cannot be packed well."""
+    script = (HERE / "blocks.sql").read_bytes()
+    server.run("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-", stdin=script)
+    if major != 16:
+        write(f"blocks/gzip-pg{major}.dump", server.run("pg_dump", "-Fc", "blocks"))
+        return
+    file = f"{server.folder}/blocks.dump"
+    server.run("pg_dump", "-Fc", "-f", file, "blocks")
+    write("blocks/offsets-pg16.dump", Path(file).read_bytes())
+    plain = ("--compress=none", "--exclude-table-data=hashes")
+    write("blocks/none-pg16.dump", server.run("pg_dump", "-Fc", *plain, "blocks"))
+
+
 def main() -> None:
     for major in BIN:
         with tempfile.TemporaryDirectory() as folder:
@@ -88,6 +102,7 @@ def main() -> None:
             server.start()
             try:
                 make(server, major)
+                make_blocks(server, major)
             finally:
                 server.stop()
 
