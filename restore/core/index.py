@@ -19,6 +19,8 @@ MAX_WINDOW_BYTES = 4 * 1024 * 1024
 """The longest single read; from some such size on, a round trip costs less than its bytes."""
 
 _BIG_BLOCK_BYTES = 1024 * 1024
+_SHORT_WINDOW_BYTES = 16 * 1024
+_WORTH_A_LEAP_BYTES = 256 * 1024
 _NEIGHBOUR_BYTES = 64 * 1024
 _MERGED_BYTES = 1024 * 1024
 
@@ -78,7 +80,7 @@ def suitable_pace(head: Head) -> Pace:
     mean_bytes = (head.size_bytes - head.toc_end) // max(len(head.data_entries), 1)
     if mean_bytes < _BIG_BLOCK_BYTES:
         return Pace(MAX_WINDOW_BYTES)
-    return Pace(min(mean_bytes // 64, _BIG_BLOCK_BYTES))
+    return Pace(min(max(mean_bytes // 128, _SHORT_WINDOW_BYTES), _BIG_BLOCK_BYTES))
 
 
 def index(head: Head, pace: Pace | None = None) -> Steps[tuple[Block, ...]]:
@@ -207,15 +209,18 @@ class _Search:
             self._scanner = Scanner(self._head, self._blocks)
             self._leaps, self._leapt_chain = False, 0
             return
-        if self._news or not self._leaps:
-            self._window_bytes = min(2 * self._window_bytes, MAX_WINDOW_BYTES)
+        if not self._leaps or (self._news and not self._leapt_chain):
+            self._widen()
         if self._news:
             self._blocks += self._news
             self._leaps, self._leapt_chain = self._head.compression is Compression.GZIP, 0
 
+    def _widen(self) -> None:
+        self._window_bytes = min(2 * self._window_bytes, MAX_WINDOW_BYTES)
+
     def _worth_a_leap(self, run: Run) -> bool:
-        """Has it outlived a window, and is its end not known yet?"""
-        outlives = run.position - run.chain_offset >= self._pace.window_bytes
+        """Has it gone on for half a window at least, and is its end not known yet?"""
+        outlives = run.position - run.chain_offset >= self._window_bytes // 2
         return self._leaps and outlives and run.chain_offset != self._leapt_chain
 
     def _leap(self, run: Run) -> Steps[None]:
@@ -235,8 +240,11 @@ class _Search:
             low, high = ([low, *inside][misses], [*inside, high][misses])
             points = []
         self._leapt_chain = run.chain_offset
-        self._window_bytes = self._pace.window_bytes
         self._scanner.move_to(run.position + max(low, 0) * step)
+        if low * step < _WORTH_A_LEAP_BYTES:
+            self._widen()
+        else:
+            self._window_bytes = self._pace.window_bytes
 
 
 def _spread(low: int, high: int, count: int) -> list[int]:
