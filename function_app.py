@@ -10,7 +10,7 @@ from typing import Any
 
 import azure.functions as func
 
-from restore import flows, wiring
+from restore import flows, logs, wiring
 from restore.core.messages import REPORTS
 from restore.core.problem import MEDIA_TYPE, problem, status_of
 from restore.core.request import RequestError, idempotency_key, query
@@ -20,6 +20,7 @@ from restore.ports import Summary
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 log = logging.getLogger("restore")
+logs.through_host()
 
 
 @app.route("restores", methods=["POST"])
@@ -110,7 +111,7 @@ def _answered(answer: Callable[[], func.HttpResponse]) -> func.HttpResponse:
     except RestoreError as exc:
         headers = {"Retry-After": "15"} if isinstance(exc, TransientError) else {}
         if not isinstance(exc, RequestError):
-            log.warning("refused", extra={"code": exc.code})
+            log.warning("refused", extra={"code": exc.code, "reason": exc.message})
         return _json(problem(exc), status_of(exc), headers, MEDIA_TYPE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from restore.control import Control, find_instance
@@ -26,6 +27,8 @@ from restore.core.state import Command, Do, Restore, TaskState
 from restore.errors import NotFoundError, RestoreError
 from restore.ports import Destination
 
+log = logging.getLogger("restore")
+
 
 def perform(control: Control, restore: Restore, command: Command, now: datetime) -> list[Event]:
     """Carry out one command; its answer as events."""
@@ -48,6 +51,8 @@ def perform(control: Control, restore: Restore, command: Command, now: datetime)
             case _:
                 return [_ask_azure(control, restore, command.do)]
     except RestoreError as exc:
+        about = {"restore": restore.id, "command": command.do.value}
+        log.warning("stumbled", extra={**about, "code": exc.code, "reason": exc.message})
         return [Stumbled(command, messages.failure(exc))]
 
 

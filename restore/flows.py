@@ -62,10 +62,10 @@ def start(control: Control, body: bytes, key: str | None = None) -> Restore:
         _log_change(stored.restore)
     try:
         return _carry_on(control, stored)
-    except (
-        RestoreError
-    ) as exc:  # it is stored, so the caller must not start another: a tick goes on
-        log.warning("left to the next tick", extra={"restore": restore_id, "error": exc.code})
+    except RestoreError as exc:
+        # It is stored, so the caller must not start another one: a tick carries on.
+        about = {"restore": restore_id, "code": exc.code, "reason": exc.message}
+        log.warning("left to the next tick", extra=about)
         return stored.restore
 
 
@@ -128,7 +128,7 @@ def file_landed(control: Control, event: str | bytes) -> None:
     try:
         _carry_on(control, _apply(control, restore_id, FileLanded(landed.name)))
     except NotFoundError:
-        log.warning("no restore for container", extra={"container": name})
+        log.warning("no restore for file", extra={"restore": restore_id, "blob": landed.name})
 
 
 def task_reported(control: Control, body: bytes) -> None:
@@ -137,7 +137,8 @@ def task_reported(control: Control, body: bytes) -> None:
     try:
         control.states.load(report.restore)
     except NotFoundError:
-        log.warning("no restore for report", extra={"report": report.message_id})
+        about = {"restore": report.restore, "task": report.task, "attempt": report.attempt}
+        log.warning("no restore for report", extra=about)
         return
     result = control.records.result(report.restore, report.task, report.attempt)
     if result is None:

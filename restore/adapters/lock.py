@@ -79,12 +79,15 @@ class LockKeeper:
                         return
         except _OVER as exc:
             self._is_gone = True
-            log.warning("lock lost", extra={"queue": self._queue, "error": type(exc).__name__})
+            log.warning("lock lost", extra=self._about(exc))
         except (AzureError, ValueError, OSError) as exc:
             # ValueError is what the SDK raises from a receiver it has shut down.
-            log.warning(
-                "lock not renewed", extra={"queue": self._queue, "error": type(exc).__name__}
-            )
+            log.warning("lock not renewed", extra=self._about(exc))
+
+    def _about(self, exc: Exception) -> dict[str, object]:
+        """The error's name alone: its text may hold addresses and tokens."""
+        ticket = self._message.message_id
+        return {"queue": self._queue, "ticket": ticket, "reason": type(exc).__name__}
 
     def _renew(self, receiver: ServiceBusReceiver) -> None:
         asked = time.monotonic()

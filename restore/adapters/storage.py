@@ -219,7 +219,7 @@ class BlobRecords(_StateContainer):
         try:
             return messages.decode_progress(self._read(name)[0])
         except MessageError as exc:
-            log.warning("progress left out", extra={"blob": name, "error": exc.message})
+            log.warning("progress left out", extra={"blob": name, "reason": exc.message})
             return None
 
 

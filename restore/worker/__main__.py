@@ -8,9 +8,9 @@ import os
 import signal
 import sys
 
-from restore import settings
+from restore import logs, settings
 from restore.errors import RestoreError, TransientError
-from restore.worker import logs
+from restore.worker.watch import ids
 from restore.worker.wiring import connected
 from restore.worker.worker import Worker, work
 
@@ -72,8 +72,8 @@ def _take(worker: Worker, wait_seconds: float) -> bool:
         try:
             work(worker, hold)
         except RestoreError as exc:
-            fields = {"restore": hold.ticket.restore, "task": hold.ticket.task}
-            log.warning("left", extra={**fields, "code": exc.code, "reason": exc.message})
+            about = {**ids(hold.ticket), "code": exc.code, "reason": exc.message}
+            log.warning("left", extra=about)
         return True
 
 

@@ -101,9 +101,10 @@ class Watch:
             if rounds % _LOOK_EVERY == 0:
                 self._look()
         except RestoreError as exc:
-            log.warning("watch", extra={"code": exc.code, "reason": exc.message})
+            about = {**ids(self._watched.ticket), "code": exc.code, "reason": exc.message}
+            log.warning("watch", extra=about)
         except Exception:
-            log.exception("watch")
+            log.exception("watch", extra=ids(self._watched.ticket))
 
     def _tell(self) -> None:
         ticket, meter = self._watched.ticket, self._watched.meter
@@ -131,6 +132,11 @@ class Watch:
             watched.stop.order(Reason.CANCELLED)
         elif watched.records.result(ticket.restore, ticket.task, ticket.attempt) is not None:
             watched.stop.order(Reason.SUPERSEDED)
+
+
+def ids(ticket: Ticket) -> dict[str, object]:
+    """What a log line about the ticket's task is found by."""
+    return {"restore": ticket.restore, "task": ticket.task, "attempt": ticket.attempt}
 
 
 def is_expected(restore: Restore, ticket: Ticket) -> bool:

@@ -19,7 +19,7 @@ from restore.worker import cleanup, database, finish, prepare, roles
 from restore.worker.job import Job, Limits
 from restore.worker.meter import Meter
 from restore.worker.stop import Reason, Stop, StoppedError
-from restore.worker.watch import Departure, Watch, Watched, is_expected, is_unwanted
+from restore.worker.watch import Departure, Watch, Watched, ids, is_expected, is_unwanted
 
 log = logging.getLogger("restore.worker")
 
@@ -130,7 +130,7 @@ def _attempt(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) 
     except RestoreError as exc:
         return _ended(ticket, Result.FAILED, failure(exc))
     except Exception as exc:
-        log.exception("internal", extra=_fields(ticket))
+        log.exception("internal", extra=ids(ticket))
         reason = f"internal error: expected none, found {type(exc).__name__}"
         hint = "see the worker's log; this is a fault of the restore, please report it"
         return _ended(ticket, Result.FAILED, Failure("internal", reason, hint))
@@ -170,12 +170,8 @@ def _login(worker: Worker, target: Target) -> Login:
     return Login(target.host, target.port, target.user, password, target.database)
 
 
-def _fields(ticket: Ticket) -> dict[str, object]:
-    return {"restore": ticket.restore, "task": ticket.task, "attempt": ticket.attempt}
-
-
 def _log(ticket: Ticket, state: str, result: TaskResult | None = None) -> None:
-    fields = {**_fields(ticket), "state": state}
+    fields = {**ids(ticket), "state": state}
     if result is not None:
         fields["seconds"] = round(result.seconds, 3)
         if result.failure:

@@ -13,11 +13,11 @@ from pathlib import Path
 from signal import SIGTERM, signal
 
 from local.postgres import binaries
+from restore import logs
 from restore.adapters.postgres import Tls
 from restore.adapters.tools import find_clients
 from restore.core import state
 from restore.core.messages import Ticket
-from restore.worker import logs
 from restore.worker.__main__ import run
 from restore.worker.job import Limits
 from restore.worker.worker import Worker

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import logging
 import threading
 
 import pytest
@@ -11,7 +9,6 @@ from restore.core.facts import Locale
 from restore.core.toc import Head
 from restore.worker import fence, properties, public
 from restore.worker.database import create_statement
-from restore.worker.logs import JsonFormatter
 from restore.worker.meter import Meter
 from restore.worker.stop import Reason, Stop, StoppedError
 from restore.worker.verify import name_of
@@ -65,13 +62,6 @@ def test_the_rate_is_that_of_the_last_seconds():
     assert rate == 10
     meter.enter("counting", 0)
     assert (meter.phase, meter.done_bytes, meter.total_bytes) == ("counting", 0, 0)
-
-
-def test_a_log_line_is_json_with_the_fields_of_the_event_alone():
-    record = logging.makeLogRecord({"msg": "task", "restore": "a" * 16, "password": "secret"})
-    line = json.loads(JsonFormatter().format(record))
-    assert (line["event"], line["restore"]) == ("task", "a" * 16)
-    assert "secret" not in str(line)
 
 
 def test_fences_are_positive_and_differ_by_staging_name():
