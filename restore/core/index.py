@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias, TypeVar
 
-from restore.core.blocks import Block, Layout, Run, Scanner, kind_of
+from restore.core.blocks import Block, BlockKind, Layout, Run, Scanner, kind_of
 from restore.core.toc import Compression, Head, OffsetFlag
 from restore.errors import ArchiveError
 
@@ -23,6 +23,7 @@ _SHORT_WINDOW_BYTES = 16 * 1024
 _WORTH_A_LEAP_BYTES = 256 * 1024
 _NEIGHBOUR_BYTES = 64 * 1024
 _MERGED_BYTES = 1024 * 1024
+_MOST_WRONG_LEAPS = 64
 
 T = TypeVar("T")
 
@@ -148,7 +149,8 @@ def _seams(head: Head, blocks: Sequence[Block]) -> Iterator[tuple[int, bytes]]:
     for block in blocks:
         start = layout.block_start.pack(block.kind.value, 0, block.dump_id)
         yield block.offset - len(terminator), terminator + start
-        terminator = bytes(layout.integer.size)
+        ends = 2 if block.kind is BlockKind.LARGE_OBJECTS else 1  # of its last object, and its own
+        terminator = bytes(ends * layout.integer.size)
     yield head.size_bytes - len(terminator), terminator
 
 
@@ -171,7 +173,7 @@ class _Search:
     gzip's chunks are of one length but for the last before the end, so where such a run ends is
     searched by a few of its headers. That is a guess, as chunks of a later block can lie at the
     same distances; the header after the block proves it. If not, this block is walked through.
-    Source: WriteDataToArchiveGzip in compress_gzip.c, PostgreSQL 16: full buffers but the last.
+    Source: DeflateCompressorCommon in compress_gzip.c, PostgreSQL 16: full buffers but the last.
     """
 
     def __init__(self, head: Head, pace: Pace) -> None:
@@ -180,23 +182,26 @@ class _Search:
         self._blocks: list[Block] = []
         self._news: tuple[Block, ...] = ()
         self._window_bytes = pace.window_bytes
-        self._leaps = head.compression is Compression.GZIP
-        self._leapt_chain = 0
+        self._leaps_left = _MOST_WRONG_LEAPS if head.compression is Compression.GZIP else 0
+        self._may_leap = self._leaps_left > 0
+        self._leapt_chain: int | None = None
 
     def steps(self) -> Steps[tuple[Block, ...]]:
         while not self._scanner.done:
-            yield from self._walk()
+            has_landed = yield from self._walk()
             run = self._scanner.run
             if run and self._worth_a_leap(run):
                 yield from self._leap(run)
+            elif not has_landed:
+                self._widen()
         return tuple(self._blocks)
 
     def _ask(self, ranges: Sequence[Range]) -> Steps[Sequence[bytes]]:
         news, self._news = self._news, ()
         return (yield from _read(ranges, news))
 
-    def _walk(self) -> Steps[None]:
-        """Follow the headers of one window; if a leap led astray, go back to before it."""
+    def _walk(self) -> Steps[bool]:
+        """Follow the headers of one window: does it prove the last leap?"""
         at = self._scanner.position
         self._scanner.move_to(at)
         size_bytes = min(self._window_bytes, self._head.size_bytes - at)
@@ -204,16 +209,21 @@ class _Search:
         try:
             self._news = self._scanner.feed(data)
         except ArchiveError:
-            if not self._leapt_chain:
+            if self._leapt_chain is None:
                 raise
-            self._scanner = Scanner(self._head, self._blocks)
-            self._leaps, self._leapt_chain = False, 0
-            return
-        if not self._leaps or (self._news and not self._leapt_chain):
-            self._widen()
-        if self._news:
-            self._blocks += self._news
-            self._leaps, self._leapt_chain = self._head.compression is Compression.GZIP, 0
+            self._go_back()
+        if not self._news:
+            return False
+        has_landed = self._leapt_chain is not None
+        self._blocks += self._news
+        self._leapt_chain, self._may_leap = None, self._leaps_left > 0
+        return has_landed
+
+    def _go_back(self) -> None:
+        """Begin again where the last proved block ends, and leave nothing out in the next."""
+        self._scanner = Scanner(self._head, self._blocks)
+        self._leapt_chain, self._may_leap = None, False
+        self._leaps_left -= 1
 
     def _widen(self) -> None:
         self._window_bytes = min(2 * self._window_bytes, MAX_WINDOW_BYTES)
@@ -221,7 +231,7 @@ class _Search:
     def _worth_a_leap(self, run: Run) -> bool:
         """Has it gone on for half a window at least, and is its end not known yet?"""
         outlives = run.position - run.chain_offset >= self._window_bytes // 2
-        return self._leaps and outlives and run.chain_offset != self._leapt_chain
+        return self._may_leap and outlives and run.chain_offset != self._leapt_chain
 
     def _leap(self, run: Run) -> Steps[None]:
         """Go on at the last chunk of the run's length."""
