@@ -8,7 +8,7 @@ from psycopg import sql
 from restore.adapters.postgres import BusyError, Connection
 from restore.core.messages import TaskResult
 from restore.core.plan import DatabaseStep
-from restore.errors import ExecutionError, TargetError
+from restore.errors import ExecutionError, RestoreError, TargetError
 from restore.worker import fence
 from restore.worker.job import Job
 from restore.worker.roles import give_back
@@ -33,13 +33,28 @@ def run(job: Job) -> TaskResult:
             _set_owner(connection, step)
         if waiting:
             _publish(connection, waiting, job.limits.publish_tries)
-        warnings = give_back(connection, job.plan)
+    warnings = _give_back(job, connection)
     kept = tuple(
         f"database {step.target!r}: the one that was there is kept as {step.before!r}"
         for step in job.plan.databases
         if step.before
     )
     return job.done(warnings=warnings, notes=kept)
+
+
+def _give_back(job: Job, connection: Connection) -> tuple[str, ...]:
+    """Warnings about what stays borrowed: what is published counts, whatever goes wrong here."""
+    try:
+        with job.using(connection):
+            return give_back(connection, job.plan)
+    except RestoreError:
+        pass  # most likely the session is gone: a new one tells
+    try:
+        with job.session() as another:
+            return give_back(another, job.plan)
+    except RestoreError as exc:
+        roles = ", ".join(map(repr, job.plan.borrow))
+        return (f"membership in {roles}: expected to give it back, found: {exc.message}",)
 
 
 def _unpublished(job: Job, connection: Connection) -> list[DatabaseStep]:

@@ -6,6 +6,7 @@ import pytest
 from restore.core.messages import Result
 from restore.core.state import Phase
 from restore.errors import TransientError
+from restore.worker import finish
 
 CRM = "crm_database_archive"
 
@@ -86,3 +87,22 @@ def test_a_database_that_appeared_after_the_plan_is_not_overwritten(bench, dump)
     restore = bench.finish()
     assert (restore.failure.code, "after the plan" in restore.failure.message) == ("target", True)
     assert bench.databases() == [CRM]
+
+
+@pytest.mark.parametrize("stays_away", [False, True])
+def test_a_session_lost_after_publishing_fails_nothing(ready, monkeypatch, stays_away):
+    """What is published counts; only what stays borrowed is told."""
+    give_back, calls = finish.give_back, []
+
+    def lost(connection, plan):
+        calls.append(plan.borrow)
+        if len(calls) == 1 or stays_away:
+            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return give_back(connection, plan)
+
+    monkeypatch.setattr(finish, "give_back", lost)
+    restore = ready.finish()
+    assert (restore.failure, len(calls)) == (None, 2)
+    assert CRM in ready.databases()
+    warned = [text for text in restore.warnings if text.startswith("membership in ")]
+    assert bool(warned) is stays_away
