@@ -23,10 +23,10 @@ from local.servicebus import Broker, QueueConfig, ServiceBus
 from local.vault import LocalVault
 from restore.adapters.storage import STATE_CONTAINER
 from restore.core.messages import REPORTS, TASKS
+from restore.flows import CONTAINER_PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "target-admin"
-CONTAINER_PREFIX = "restore-"
 
 
 class Stack(Part):

@@ -211,9 +211,8 @@ def _ticket(receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage) ->
             raise MessageError(f"message body: expected bytes, found {message.body_type.value}")
         return decode_ticket(b"".join(message.body))
     except MessageError as exc:
-        receiver.dead_letter_message(
-            message, reason=exc.code, error_description=f"{exc.message}; {exc.hint}"
-        )
+        why = f"{exc.message}; {exc.hint}" if exc.hint else exc.message
+        receiver.dead_letter_message(message, reason=exc.code, error_description=why)
         return None
 
 

@@ -37,6 +37,8 @@ from restore.core.policy import Policy
 from restore.core.request import RestoreRequest
 from restore.core.state import Change, Command, Do, Phase, Restore, Task, TaskState
 
+_HURRY_SECONDS = 2.0  # between two looks at the vault's job, where files land
+
 
 def begin(restore_id: str, request: RestoreRequest, container: str, now: datetime) -> Restore:
     """A new restore. One that adopts files goes straight to looking at them."""
@@ -95,7 +97,9 @@ class _Life:
             case Begun(do):
                 return self.amend(do, lambda command: replace(command, begun=self.now))
             case InDoubt():
-                return self.amend(Do.TRIGGER, lambda c: replace(c, due=self.later("poll")))
+                return self.amend(
+                    Do.TRIGGER, lambda c: replace(c, due=self.later(self.policy.poll_seconds))
+                )
             case JobFound(job) if self.pending(Do.TRIGGER) or self.pending(Do.POLL_TRIGGER):
                 found = replace(restore, job=job, operation=None)
                 return self.next(found, Do.TRIGGER, Do.POLL_JOB)
@@ -130,9 +134,8 @@ class _Life:
     def outstanding(self, command: Command) -> bool:
         return any(_same(command, other) for other in self.restore.outbox)
 
-    def later(self, wait: str) -> datetime:
-        seconds: float = getattr(self.policy, f"{wait}_seconds")
-        return self.now + timedelta(seconds=seconds)
+    def later(self, wait_seconds: float) -> datetime:
+        return self.now + timedelta(seconds=wait_seconds)
 
     def next(self, restore: Restore, done: Do, do: Do, at: datetime | None = None) -> Restore:
         """`done` is answered, `do` comes after it. While Azure works, one command is pending."""
@@ -149,7 +152,7 @@ class _Life:
     def polled(self, do: Do, outcome: Outcome) -> Restore:
         restore = self.restore
         if outcome.state is OperationState.RUNNING:
-            return self.next(restore, do, do, self.later("poll"))
+            return self.next(restore, do, do, self.later(self.policy.poll_seconds))
         if outcome.state is OperationState.FAILED:
             code = "vault-job-failed" if do is Do.POLL_JOB else "vault-refused"
             return self.stop(restore, Failure(outcome.code or code, outcome.message, outcome.hint))
@@ -158,7 +161,7 @@ class _Life:
             return self.next(replace(warned, operation=None), do, Do.TRIGGER)
         if do is Do.POLL_TRIGGER:
             if not outcome.job:  # accepted, but its job cannot be seen yet
-                return self.next(warned, do, do, self.later("poll"))
+                return self.next(warned, do, do, self.later(self.policy.poll_seconds))
             return self.next(replace(warned, operation=None, job=outcome.job), do, Do.POLL_JOB)
         return self.next(warned, do, Do.LIST_FILES)
 
@@ -182,7 +185,9 @@ class _Life:
         if since is not None and (not missing or self.now - since >= patience):
             gone = (f"file {name!r} was announced but is not there" for name in missing)
             return self.prepare(replace(restore, warnings=_union(restore.warnings, tuple(gone))))
-        return self.next(restore, Do.LIST_FILES, Do.LIST_FILES, self.later("settle"))
+        return self.next(
+            restore, Do.LIST_FILES, Do.LIST_FILES, self.later(self.policy.settle_seconds)
+        )
 
     def landed(self, name: str) -> Restore:
         restore = self.restore
@@ -191,7 +196,8 @@ class _Life:
                 return restore
             late = f"file {name!r} landed after the container had been quiet: it is not restored"
             return replace(restore, warnings=_union(restore.warnings, (late,)))
-        hurry = self.now - timedelta(seconds=2) + timedelta(seconds=self.policy.poll_seconds)
+        # Asked at most so often, however many files land at once.
+        hurry = self.later(self.policy.poll_seconds - _HURRY_SECONDS)
         hurried = self.amend(
             Do.POLL_JOB, lambda c: replace(c, due=self.now) if self.now < c.due <= hurry else c
         )
@@ -210,7 +216,7 @@ class _Life:
         ]
         sends = tuple(Command(Do.SEND, self.now, ticket, at) for ticket in tickets)
         others = tuple(command for command in restore.outbox if command.do is not Do.WATCH)
-        watch = Command(Do.WATCH, self.later("watch"))
+        watch = Command(Do.WATCH, self.later(self.policy.watch_seconds))
         sent = replace(restore, outbox=(*others, *sends, watch))
         return _set(sent, ids, state=TaskState.SENT, sent=at or self.now)
 
@@ -301,7 +307,7 @@ class _Life:
 
     def watched(self, seen: dict[str, datetime]) -> Restore:
         """A task nobody took is sent again; one whose worker fell silent counts as failed."""
-        restore = self.next(self.restore, Do.WATCH, Do.WATCH, self.later("watch"))
+        restore = self.next(self.restore, Do.WATCH, Do.WATCH, self.later(self.policy.watch_seconds))
         limit = self.now - timedelta(seconds=self.policy.silence_seconds)
         unsent = {command.ticket.task for command in restore.outbox if command.ticket}
         for task in restore.tasks:

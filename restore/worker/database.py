@@ -34,7 +34,6 @@ _NO_SUCH_LOCALE = (
     psycopg.errors.InvalidObjectDefinition,
 )
 _WITH_PROVIDER = 150000
-_WITH_BUILTIN = 170000
 
 
 def run(job: Job) -> TaskResult:

@@ -50,8 +50,7 @@ class _Described:
 def run(job: Job) -> TaskResult:
     job.meter.enter("reading the dumps")
     request = job.restore.request
-    blobs = job.restore.files or job.landing.blobs(job.restore.container)
-    dumps = read_set(blobs, request.databases.include or ())
+    dumps = read_set(job.restore.files, request.databases.include or ())
     described = [_describe(job, dump) for dump in dumps.databases]
     statements = _roles_script(job, dumps)
     known = _schema_databases(job, dumps)
