@@ -43,7 +43,7 @@ class Job:
     stop: Stop
     meter: Meter
     held: ExitStack
-    decided: Callable[[], bool]  # whether this attempt has a result by now
+    decided: Callable[[], bool]  # whether this attempt is over by now
 
     @property
     def plan(self) -> Plan:

@@ -100,6 +100,12 @@ def _expecting(worker: Worker, ticket: Ticket) -> Restore | None:
     return restore if is_expected(restore, ticket) else None
 
 
+def _is_over(worker: Worker, ticket: Ticket) -> bool:
+    """Whether this attempt has a result by now, or is not waited for any more."""
+    result = worker.records.result(ticket.restore, ticket.task, ticket.attempt)
+    return result is not None or _expecting(worker, ticket) is None
+
+
 def _store(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> TaskResult:
     """The result of this attempt, stored. Raises StoppedError if it is not ours to give."""
     _log(ticket, "started")
@@ -159,9 +165,7 @@ def _job(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> J
         stop=Stop(),
         meter=Meter(),
         held=held,
-        decided=lambda: (
-            worker.records.result(ticket.restore, ticket.task, ticket.attempt) is not None
-        ),
+        decided=lambda: _is_over(worker, ticket),
     )
 
 

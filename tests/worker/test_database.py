@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -16,7 +17,8 @@ from restore.core import state
 from restore.core.messages import Result, TaskResult
 from restore.core.state import Phase
 from restore.worker.fence import key_of
-from tests.fakes import MemoryRecords
+from restore.worker.worker import work
+from tests.fakes import MemoryHold, MemoryRecords
 from tests.waiting import eventually
 
 CRM = "crm_database_archive"
@@ -158,6 +160,25 @@ def test_two_workers_on_one_database_wait_for_each_other_and_the_later_one_finds
     late.join()
     assert settled == [True]
     assert ready.records.result(ticket.restore, "database-0", 1) == done
+    assert ready.databases() == []
+
+
+def test_a_worker_that_gets_the_fence_after_the_end_touches_nothing(ready):
+    """Its own looks at the state may come too late: the cleanup is over."""
+    ticket = ready.bus.tickets[0]
+    settled = []
+    blind = replace(ready.worker, round_seconds=3600)
+    with psycopg.connect(ready.server.admin_conninfo(), autocommit=True) as cleanup:
+        cleanup.execute("SELECT pg_advisory_lock(%s)", (key_of(staging(ready)),))
+        late = threading.Thread(target=work, args=(blind, MemoryHold(ticket, settled.append)))
+        late.start()
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        assert eventually(lambda: ready.rows(waiting))
+        stored = ready.states.load(ticket.restore)
+        ready.states.save(replace(stored.restore, phase=Phase.CANCELLED), stored.etag)
+    late.join()
+    assert settled == [True]
+    assert ready.records.result(ticket.restore, "database-0", 1) is None
     assert ready.databases() == []
 
 
