@@ -1,4 +1,4 @@
-"""The control plane: its ports, and what it is allowed to touch."""
+"""What the function app has at hand, and what a request may name of the world."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class Control:
 
 
 def check_allowed(control: Control, request: RestoreRequest) -> None:
+    """Raises NotAllowedError if the request names what this installation may not touch."""
     address = request.target.address
     if address not in control.targets:
         raise TargetNotAllowedError(
@@ -60,6 +61,7 @@ def check_allowed(control: Control, request: RestoreRequest) -> None:
 
 
 def check_vault(control: Control, source: Source) -> None:
+    """Raises VaultNotAllowedError if `source` names a vault that is not in the settings."""
     if source.vault and not any(_same(source.vault, vault) for vault in control.vaults):
         raise VaultNotAllowedError(
             f"vault {source.vault!r}: expected one of {_list(control.vaults)}, found another",

@@ -1,4 +1,4 @@
-"""Who moves a dump's content into a staging database; for now PostgreSQL's own programs.
+"""Who moves a dump's content into a staging database: PostgreSQL's own programs.
 
 An engine gets an empty database and a dump, and says what the dump held and what did not arrive.
 Whether the rows are there is not its word to give: they are counted afterwards.
