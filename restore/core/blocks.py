@@ -80,7 +80,7 @@ class Scanner:
 
     Feed it the bytes from `head.toc_end` (or from the end of the last `known` block) to the
     archive's end. `position` is where the next header lies: all before it has been understood.
-    Keeps no more than the bytes of one feed.
+    Keeps no more than the bytes of one feed, and the part of a header before them.
     """
 
     def __init__(self, head: Head, known: Sequence[Block] = ()) -> None:
@@ -195,11 +195,8 @@ class Scanner:
 
     def _follow_chunks(self) -> None:
         """From header to header as far as they are there: the loop that the time goes into."""
-        unpack, width, data = (
-            self._layout.integer.unpack_from,
-            self._layout.integer.size,
-            self._data,
-        )
+        integer, data = self._layout.integer, self._data
+        unpack, width = integer.unpack_from, integer.size
         at, most = self.position - self._data_offset, self._size_bytes - self._data_offset - width
         last_header, length = len(data) - width, -1
         while length and at <= last_header:
@@ -223,10 +220,10 @@ class Scanner:
 
 
 def patched(head: Head, prefix: bytes, blocks: Iterable[Block]) -> bytes:
-    """Header and TOC with the offsets of `blocks` set, in place: as long as before.
+    """Header and TOC with the offsets of `blocks` and no others, in place: as long as before.
 
     `prefix` is the start of the archive, up to `head.toc_end` at least.
-    Raises ArchiveError for an offset too big for the archive's offsets.
+    Raises ArchiveError for a shorter one, or an offset too big for the archive's offsets.
     """
     offsets = {block.dump_id: block.offset for block in blocks}
     start = head.count_position + Layout.of(head).integer.size
@@ -246,15 +243,17 @@ def mini_archive(head: Head, prefix: bytes, dump_ids: Collection[int]) -> bytes:
     """The start of an archive that holds only these entries; their blocks are to follow it.
 
     Blocks follow in the order of the TOC, as they are in the whole archive; pg_restore reads
-    the outcome from a pipe. What sets up the session goes with them.
+    the outcome from a pipe. What sets up the session goes with them; what they depend on does not:
+    from version 17 on large objects are made by BLOB METADATA entries of the data section.
     Raises ArchiveError for an entry that the archive has not.
     """
-    if missing := sorted(set(dump_ids) - head.by_id.keys()):
+    wanted = set(dump_ids)
+    if missing := sorted(wanted - head.by_id.keys()):
         raise ArchiveError(f"TOC: expected entry {missing[0]}, found none of that id")
     chosen = [
         entry
         for entry in head.entries
-        if entry.dump_id in dump_ids or entry.description in _SESSION_ENTRIES
+        if entry.dump_id in wanted or entry.description in _SESSION_ENTRIES
     ]
     count = Layout.of(head).integer.pack(0, len(chosen))
     return prefix[: head.count_position] + count + _entries(head, prefix, chosen, {})
@@ -264,6 +263,8 @@ def _entries(
     head: Head, prefix: bytes, entries: Iterable[Entry], offsets: Mapping[int, int]
 ) -> bytes:
     """The bytes of `entries`, with new flags and offsets where they have data."""
+    if len(prefix) < head.toc_end:
+        raise ArchiveError(f"TOC: expected {head.toc_end} bytes, found {len(prefix)}")
     parts = []
     for entry in entries:
         parts.append(prefix[entry.start : entry.offset_position])

@@ -178,7 +178,6 @@ def test_a_patched_toc_is_what_pg_dump_writes_to_a_file():
 
 @each
 def test_pg_restore_finds_data_by_patched_offsets(name, tmp_path):
-    """Asked for the last block alone, and not from a pipe, it must seek."""
     content = WHOLE[name]
     head, blocks = head_of(content), blocks_of(content)
     file = tmp_path / "patched.dump"
@@ -245,6 +244,13 @@ def test_an_entry_that_is_not_there_is_refused():
     content = WHOLE["gzip-pg18.dump"]
     with pytest.raises(ArchiveError, match="expected entry 99999, found none"):
         mini_archive(head_of(content), content, [99999])
+
+
+def test_a_prefix_that_ends_in_the_toc_is_refused():
+    content = WHOLE["gzip-pg18.dump"]
+    head = head_of(content)
+    with pytest.raises(ArchiveError, match=f"expected {head.toc_end} bytes, found 99"):
+        toc_only(head, content[:99])
 
 
 def test_an_offset_beyond_the_archives_offsets_is_refused():
