@@ -54,8 +54,12 @@ def run(job: Job) -> TaskResult:
         with suppress(psycopg.Error):  # the fence may be gone; whoever comes next drops it first
             drop(connection, step.staging)
         raise
-    seconds = time.monotonic() - started
-    return job.done(database=replace(proven, seconds=seconds), warnings=(*warnings, *more))
+    uncounted = f"database {step.name!r}: its rows come by INSERT: nothing says how many to expect"
+    return job.done(
+        database=replace(proven, seconds=time.monotonic() - started),
+        warnings=(*warnings, *more),
+        notes=(uncounted,) if proven.rows_expected is None else (),
+    )
 
 
 def drop(connection: Connection, database: str) -> None:

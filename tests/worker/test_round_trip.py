@@ -95,8 +95,10 @@ def test_rows_that_come_by_inserts_are_restored_though_nobody_can_foretell_them(
 ):
     bench.put("roles.sql", dump("pg_dumpall", "--roles-only"))
     bench.put(f"database_{CRM}.sql", dump("pg_dump", "-Fc", *options, CRM))
-    result = bench.run().task("database-0").result.database
+    restore = bench.run()
+    result = restore.task("database-0").result.database
     assert (result.rows_expected, result.rows_found, result.tables) == (None, 420, 5)
+    assert any("come by INSERT" in note for note in restore.notes)
 
 
 def test_a_tar_archive_is_left_to_pg_restore_alone(bench, dump):
