@@ -28,7 +28,8 @@ check: .venv/.ready ## format, lint, types, layers
 	.venv/bin/lint-imports --no-cache
 
 test: setup ## unit, contract and end-to-end tests
-	$(PYTHON) -m pytest -n 3 --dist loadfile --durations=10
+	$(PYTHON) -m pytest tests/core -n 2 --cov=restore.core --cov-branch --cov-report= --cov-fail-under=100
+	$(PYTHON) -m pytest tests --ignore=tests/core -n 3 --dist loadfile --durations=10
 
 demo: setup ## the whole way on this machine, with a sample; SCALE=10 for more rows
 	@$(PYTHON) -m local demo --scale $(SCALE)

@@ -156,7 +156,7 @@ def _restore(console: Console, stack: Stack, request: dict[str, Any]) -> int:
             console.print_json(data=answer.body)
             return _EXIT_STACK
         restore_id = answer.body["id"]
-        status = terminal.follow(console, lambda: stack.client.show(restore_id).body)
+        status = terminal.follow(console, lambda: stack.client.show(restore_id))
     differences = _compare(stack, status) if stack.source else None
     console.print(terminal.outcome(status, differences))
     spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in stack.seconds.items())

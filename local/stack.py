@@ -134,14 +134,14 @@ class Stack(Part):
 
     # ---- workers
 
-    def add_worker(self, settings: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """One more worker, its log in `log`/worker-<n>."""
+    def add_worker(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """One more worker with those command line arguments, its log in `log`/worker-<n>."""
         with (self.log / f"worker-{len(self._workers)}").open("wb") as log:
             worker = processes.start(
-                [sys.executable, "-m", "restore.worker"],
+                [sys.executable, "-m", "restore.worker", *arguments],
                 cwd=ROOT,
                 output=log,
-                env={**os.environ, **self.environment, **(settings or {})},
+                env={**os.environ, **self.environment},
             )
         self._workers.append(worker)
         return worker

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
+
+from local.client import Answer
 
 EXIT_CODES = {
     "succeeded": 0,
@@ -30,28 +33,38 @@ _LOOK_SECONDS = 0.5
 _QUIET_SECONDS = 5.0  # between two lines about one database, where the terminal cannot be redrawn
 
 
-def follow(console: Console, show: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def follow(console: Console, show: Callable[[], Answer]) -> dict[str, Any]:
     """Show the restore until it has ended; its last status."""
+    statuses = _statuses(show)
     if console.is_terminal:
-        return _follow_live(console, show)
-    return _follow_in_lines(console, show)
+        return _follow_live(console, statuses)
+    return _follow_in_lines(console, statuses)
 
 
-def _follow_live(console: Console, show: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _statuses(show: Callable[[], Answer]) -> Iterator[dict[str, Any]]:
+    """The status now and then, up to the last one. An app that is busy is asked again."""
+    while True:
+        answer = show()
+        if answer.status == HTTPStatus.OK:
+            yield answer.body
+            if answer.body["ended"]:
+                return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _follow_live(console: Console, statuses: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    status: dict[str, Any] = {}
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        while True:
-            status = show()
+        for status in statuses:
             live.update(progress(status), refresh=True)
-            if status["ended"]:
-                return status
-            time.sleep(_LOOK_SECONDS)
+    return status
 
 
-def _follow_in_lines(console: Console, show: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _follow_in_lines(console: Console, statuses: Iterator[dict[str, Any]]) -> dict[str, Any]:
     """A line for each change, and now and then for what goes on; nothing is redrawn."""
     said: dict[str, tuple[str, float]] = {}
-    while True:
-        status = show()
+    status: dict[str, Any] = {}
+    for status in statuses:
         lines = {"": _headline(status)}
         lines |= {database["name"]: _line(database) for database in status["databases"]}
         for name, line in lines.items():
@@ -61,9 +74,7 @@ def _follow_in_lines(console: Console, show: Callable[[], dict[str, Any]]) -> di
                 stamp = f"[{status['seconds']:6.1f} s]"
                 console.print(f"{stamp} {line}", markup=False, soft_wrap=True)
                 said[name] = (line, time.monotonic())
-        if status["ended"]:
-            return status
-        time.sleep(_LOOK_SECONDS)
+    return status
 
 
 def progress(status: dict[str, Any]) -> RenderableType:

@@ -71,11 +71,6 @@ class Dump:
     blob: Blob
     database: str
 
-    @property
-    def unquoted(self) -> str:
-        """The name meant if the blob's name is percent-encoded; only the archive can say so."""
-        return unquote(self.database)
-
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:

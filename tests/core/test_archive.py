@@ -117,6 +117,13 @@ def test_names_are_read_in_the_archives_encoding():
     assert [(t.table, t.columns) for t in head.tables] == [("Straße", ("é",))]
 
 
+def test_an_archive_of_nothing_at_all_has_no_encoding_either():
+    whole = WHOLE["void-pg15.dump"]
+    empty = whole[: head_of(whole).count_position] + bytes(5)
+    head = head_of(empty)
+    assert (head.entries, head.toc_end, head.dbname) == ((), len(empty), "void")
+
+
 def test_bytes_of_no_known_encoding_survive():
     content = WHOLE["latin-pg16.dump"].replace(b"'LATIN1'", b"'LATIN9'", 1)
     content = content.replace(b"LATIN9", b"EUC_TW", 1)

@@ -198,10 +198,6 @@ def test_the_archive_decides_what_a_database_is_called(named, archived, database
     assert bool(found.note) == (named != database)
 
 
-def test_the_name_a_percent_encoded_blob_may_mean_is_shown():
-    assert dump("My%20Shop").unquoted == "My Shop"
-
-
 TAR = b"toc.dat".ljust(257, b"\0") + b"ustar\x0000".ljust(255, b"\0")
 
 

@@ -7,6 +7,7 @@ from local import sample
 from local.blob_events import Schema
 from local.stack import Stack
 from local.vault import Faults
+from tests.end_to_end import troubles
 from tests.end_to_end.conftest import snapshot
 
 DATABASES = tuple(sample.SMALL_DATABASES)
@@ -127,6 +128,17 @@ def test_some_databases_can_be_chosen(stack: Stack):
     status = restore(stack, databases={"include": [name]})
     assert [database["name"] for database in status["databases"]] == [name]
     assert snapshot(stack.target).databases & set(sample.SMALL_DATABASES) == {name}
+
+
+def test_a_worker_for_each_ticket_does_it_too(stack: Stack):
+    """As an event-driven container job starts them: one ticket, then the end."""
+    troubles.stop_workers(stack)
+    restore_id = stack.client.start(stack.request()).body["id"]
+    while not stack.client.show(restore_id).body["ended"]:
+        worker = stack.add_worker("--once", "--wait", "5")
+        assert worker.wait(60) == 0
+    assert stack.wait(restore_id)["status"] == "succeeded"
+    assert_equal(stack)
 
 
 def test_cancelling_takes_back_what_was_begun(stack: Stack):

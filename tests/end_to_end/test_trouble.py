@@ -50,6 +50,7 @@ def test_a_vault_job_that_fails(stack: Stack):
     status = restore(stack)
     assert status["status"] == "failed"
     assert "UserErrorStorageAccountInLockedState" in status["error"]["message"]
+    assert "lock" in status["error"]["hint"]
     assert snapshot(stack.target) == before
 
 
