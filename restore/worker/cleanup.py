@@ -10,7 +10,7 @@ from restore.core.messages import TaskResult
 from restore.worker import fence
 from restore.worker.database import drop
 from restore.worker.job import Job
-from restore.worker.roles import give_back
+from restore.worker.roles import borrow, give_back
 
 _NO_SUCH = (psycopg.errors.UndefinedObject, psycopg.errors.InvalidCatalogName)
 
@@ -25,6 +25,7 @@ def run(job: Job) -> TaskResult:
     job.meter.enter("cleaning up")
     connection = fence.hold(job, *job.plan.databases, evict=True)
     with job.using(connection):
+        borrow(connection, job.plan)  # another restore to this server may have given it back
         for step in job.plan.databases:
             drop(connection, step.staging)
         warnings = give_back(connection, job.plan)

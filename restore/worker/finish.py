@@ -11,7 +11,7 @@ from restore.core.plan import DatabaseStep
 from restore.errors import ExecutionError, RestoreError, TargetError
 from restore.worker import fence
 from restore.worker.job import Job
-from restore.worker.roles import give_back
+from restore.worker.roles import borrow, give_back
 
 
 class NotProvenError(ExecutionError):
@@ -29,6 +29,7 @@ def run(job: Job) -> TaskResult:
     connection = fence.hold(job, *job.plan.databases)
     with job.using(connection):
         waiting = _unpublished(job, connection)
+        borrow(connection, job.plan)  # another restore to this server may have given it back
         for step in waiting:
             _set_owner(connection, step)
         if waiting:

@@ -46,6 +46,17 @@ def test_a_cancel_takes_back_databases_roles_and_memberships(bench, dump):
     assert (bench.databases(), bench.roles(), bench.memberships()) == before
 
 
+def test_a_membership_that_somebody_took_away_does_not_keep_a_database(proven):
+    proven.rows(f"CREATE DATABASE {CRM}")  # so finish fails, with the owner set
+    proven.until("cleanup")
+    for role in proven.restore.plan.borrow:
+        proven.rows(f'REVOKE "{role}" FROM CURRENT_USER')
+    restore = proven.finish()
+    proven.rows(f"DROP DATABASE {CRM}")
+    assert (restore.phase, restore.task("cleanup").attempt) == (Phase.FAILED, 1)
+    assert (proven.databases(), proven.roles(), proven.memberships()) == proven.before
+
+
 def test_a_role_that_was_there_before_is_never_dropped(bench, dump):
     bench.rows("CREATE ROLE app_readonly NOLOGIN")
     bench.put("roles.sql", dump("pg_dumpall", "--roles-only"))

@@ -53,6 +53,14 @@ def test_a_finish_that_died_before_its_result_was_stored_is_recognised(ready, mo
     assert ready.databases() == published
 
 
+def test_a_membership_that_somebody_took_away_is_borrowed_again(ready):
+    for role in ready.restore.plan.borrow:
+        ready.rows(f'REVOKE "{role}" FROM CURRENT_USER')
+    assert ready.finish().failure is None
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s"
+    assert ready.rows(owner.replace("%s", f"'{CRM}'")) == [("shop_owner",)]
+
+
 def test_a_staging_database_made_anew_by_a_straggler_is_not_published(ready):
     staging = ready.restore.plan.databases[0].staging
     ready.rows(f'DROP DATABASE "{staging}"')
