@@ -31,6 +31,7 @@ from restore.core.events import (
     Ticked,
     Watched,
 )
+from restore.core.facts import Finding
 from restore.core.messages import Failure, Result, TaskResult, Ticket
 from restore.core.plan import Plan
 from restore.core.policy import Policy
@@ -282,9 +283,7 @@ class _Life:
             notes=_union(restore.notes, tuple(map(str, plan.notes))),
         )
         if plan.refusals:
-            first, *more = plan.refusals
-            message = "; ".join(map(str, (first, *more)))
-            return self.stop(restore, Failure(first.code, message, first.hint))
+            return self.stop(restore, _refused(plan.refusals))
         ids = [name for name in ("roles", "tablespaces") if getattr(plan, name)]
         if plan.borrow and "roles" not in ids:
             ids.insert(0, "roles")
@@ -405,6 +404,14 @@ def _final_phase(restore: Restore) -> Phase:
     return Phase.SUCCEEDED_WITH_WARNINGS if restore.warnings else Phase.SUCCEEDED
 
 
+def _refused(refusals: tuple[Finding, ...]) -> Failure:
+    """All of them in one message, as far as somebody would read it; the hint of the first."""
+    said = list(dict.fromkeys(map(str, refusals)))
+    if len(said) > _REFUSALS_SAID:
+        said[_REFUSALS_SAID:] = [f"… and {len(said) - _REFUSALS_SAID} more"]
+    return Failure(refusals[0].code, "; ".join(said), refusals[0].hint)
+
+
 def _groups(tasks: tuple[Task, ...]) -> list[list[Task]]:
     """The tasks in the order of their groups; those of one group run side by side."""
     databases = [task for task in tasks if task.database is not None]
@@ -433,6 +440,7 @@ def _too_late(policy: Policy) -> Failure:
     )
 
 
+_REFUSALS_SAID = 20
 _EMPTY = Failure(
     "no-files",
     "container: expected the files of a backup, found none",

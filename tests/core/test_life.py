@@ -271,6 +271,13 @@ def test_a_refusal_ends_the_restore_before_anything_is_touched():
     assert story.restore.failure.hint == "…"
 
 
+def test_many_refusals_are_told_once_each_and_as_far_as_somebody_reads_them():
+    findings = [Finding("unknown-database", f"database {n}", "expected one") for n in range(1000)]
+    message = prepared("crm", refusals=(findings[0], *findings)).restore.failure.message
+    assert message.count("database 0:") == 1
+    assert message.endswith("database 19: expected one; … and 980 more")
+
+
 @pytest.mark.parametrize(
     ("parts", "phase"),
     [
