@@ -123,7 +123,13 @@ class BlobStates(_StateContainer):
         return self._save(restore, _ABSENT)
 
     def load(self, restore_id: str) -> Stored:
-        body, etag = self._read(_state_name(restore_id))
+        try:
+            body, etag = self._read(_state_name(restore_id))
+        except NotFoundError:
+            raise NotFoundError(
+                f"restore {restore_id}: expected one of that id, found none",
+                "GET /api/restores lists those there are",
+            ) from None
         try:
             return Stored(state.decode(body), etag)
         except ValueError as exc:
