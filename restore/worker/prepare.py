@@ -30,7 +30,7 @@ from restore.core.request import Roles, Script
 from restore.core.role_script import RoleStatement
 from restore.core.sql import text_of, tokens
 from restore.core.toc import Head
-from restore.errors import ArchiveError, TargetError
+from restore.errors import ArchiveError, ScriptError, TargetError
 from restore.worker.job import Job
 from restore.worker.reading import read_head, read_tail
 from restore.worker.roles import chunks
@@ -149,10 +149,13 @@ def _script_facts(job: Job, dump: Dump) -> DumpFacts:
     """
     owners: set[str] = set()
     tables = 0
-    for piece in script.safe(chunks(job, dump.blob)):
-        tables += piece.startswith(b"COPY ")
-        if owner := _OWNER_TO.fullmatch(piece):
-            owners.update(token.text for token in tokens(text_of(owner["role"])))
+    try:
+        for piece in script.safe(chunks(job, dump.blob)):
+            tables += piece.startswith(b"COPY ")
+            if owner := _OWNER_TO.fullmatch(piece):
+                owners.update(token.text for token in tokens(text_of(owner["role"])))
+    except ScriptError as exc:
+        raise ScriptError(f"dump {dump.blob.name!r}: {exc.message}", exc.hint) from exc
     return DumpFacts(dump.database, dump.blob, Format.SCRIPT, owners=_own(owners), tables=tables)
 
 

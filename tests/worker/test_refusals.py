@@ -82,7 +82,9 @@ def test_a_script_that_would_run_a_program_is_refused(untouched, dump, tmp_path)
 
 def test_a_script_without_its_end_is_refused(untouched, dump):
     untouched.put(f"database_{CRM}.sql", dump("pg_dump", CRM)[:-200])
-    assert failure(untouched.run()).code == "script"
+    found = failure(untouched.run())
+    assert found.code == "script"
+    assert f"database_{CRM}.sql" in found.message  # which of many
 
 
 def test_a_script_that_fails_in_the_middle_leaves_nothing(untouched, dump):
