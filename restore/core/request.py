@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -291,7 +292,7 @@ def parse(body: bytes) -> RestoreRequest:
             Problem("", f"at most {BODY_LIMIT_BYTES} bytes of JSON", f"{len(body)} bytes")
         )
     try:
-        return _REQUEST.validate_json(body)
+        return _REQUEST.validate_json(body.removeprefix(codecs.BOM_UTF8))  # some shells write one
     except ValidationError as exc:
         raise RequestError(*map(_problem, exc.errors(include_url=False))) from exc
 

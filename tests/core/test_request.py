@@ -47,6 +47,10 @@ def test_the_smallest_request_gets_the_careful_defaults():
     assert request.databases.wants("anything")
 
 
+def test_a_byte_order_mark_is_passed_over():
+    assert parse(b"\xef\xbb\xbf" + body()) == parse(body())
+
+
 def test_every_field_has_its_place():
     request = parse(
         body(
