@@ -58,7 +58,9 @@ class Host:
         """
         server = web.Application(client_max_size=MAX_BODY_BYTES)
         server.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(server, access_log=None, shutdown_timeout=0.5)
+        self._runner = web.AppRunner(
+            server, access_log=None, shutdown_timeout=0.5, auto_decompress=False
+        )
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, "127.0.0.1", port).start()

@@ -47,6 +47,14 @@ def test_a_function_sees_the_request_as_azure_hands_it_on(host: FunctionsHost, c
     assert seen["query"] == {"x": "1,2", "code": host.key}
 
 
+def test_a_body_is_handed_on_as_it_came_whatever_its_encoding(
+    host: FunctionsHost, call: Any
+) -> None:
+    url = f"{host.url}/api/echo/5/a?code={host.key}"
+    reply = call("POST", url, b"not compressed", {"Content-Encoding": "gzip"})
+    assert (reply.status, reply.json["body"]) == (201, "not compressed")
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_a_route_without_methods_takes_them_all(
     method: str, host: FunctionsHost, call: Any, key: dict[str, str]
