@@ -127,9 +127,9 @@ def outcome(
     renamed = any(database["name"] != database["target"] for database in status["databases"])
     table = Table(padding=(0, 1), collapse_padding=True)
     for name in ("database", *(["as"] if renamed else [])):
-        table.add_column(name, overflow="fold", min_width=20)
+        table.add_column(name, overflow="fold", min_width=8)
     for name in ("tables", "rows expected", "rows found", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("content" if differences is not None else "rows")
     for database in status["databases"]:
         rows = database.get("rows", {})
