@@ -42,7 +42,8 @@ def main() -> int:
             "--scale", type=_scale, default=1.0, metavar="N", help="times the rows"
         )
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     console = Console(highlight=False)
     try:
         return _COMMANDS[arguments.command](console, arguments)
@@ -134,7 +135,11 @@ def _running(console: Console, arguments: argparse.Namespace) -> Iterator[Stack]
         workers=2,
     )
     with stack:
-        yield stack
+        try:
+            yield stack
+        except KeyboardInterrupt:
+            console.print("stopping …")
+            raise
 
 
 def _back_up(console: Console, stack: Stack, scale: float) -> None:

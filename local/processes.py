@@ -96,7 +96,8 @@ def start(
     """Start `argv`, both its outputs to `output`; it gets `death_signal` when we end, however.
 
     The process id is that of `argv` itself. It has no input, and the environment given (ours if
-    None). Callable from any thread: the child lives on when that thread ends.
+    None). Callable from any thread: the child lives on when that thread ends. A Ctrl-C in the
+    terminal is ours alone: what we started is stopped in its order, not all at once.
     """
     uid, gid = (account.uid, account.gid) if account else (-1, -1)
     identity = [str(os.getpid()), str(int(death_signal)), str(uid), str(gid)]
@@ -110,6 +111,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            process_group=0,
         )
 
     return _SPAWNER.submit(spawn).result()

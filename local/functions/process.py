@@ -156,6 +156,7 @@ class FunctionsHost(Part):
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            process_group=0,  # a Ctrl-C in the terminal is our parent's to answer
         )
 
     def _ready_line(self) -> dict[str, Any]:
