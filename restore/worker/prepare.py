@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from restore.adapters.postgres import (
     Connection,
@@ -67,7 +67,8 @@ def run(job: Job) -> TaskResult:
             known,
         )
         if not decided.refusals:
-            _check_can_rename(connection, job, decided)
+            owners = _owners_to_act_for(connection, job, decided)
+            decided = replace(decided, borrow=tuple(sorted({*decided.borrow, *owners})))
     return job.done(
         plan=decided,
         data_as_of=_timestamp(job, dumps),
@@ -175,10 +176,11 @@ def _timestamp(job: Job, dumps: DumpSet) -> str:
     return text if text.isprintable() else ""
 
 
-def _check_can_rename(connection: Connection, job: Job, decided: Plan) -> None:
-    """Databases that will be set aside must be ours: better now than hours later.
+def _owners_to_act_for(connection: Connection, job: Job, decided: Plan) -> set[str]:
+    """The owners of databases that will be set aside, where we may act for them but do not yet.
 
-    Source: postgresql.org/docs/18/sql-alterdatabase.html, RENAME.
+    Raises PrivilegeError where we may not: better now than hours later.
+    Source: postgresql.org/docs/18/sql-alterdatabase.html, RENAME; sql-grant.html, Notes on roles.
     """
     taken = [step.target for step in decided.databases if step.before]
     maintenance = job.restore.request.target.database
@@ -188,14 +190,15 @@ def _check_can_rename(connection: Connection, job: Job, decided: Plan) -> None:
             " found the one to be replaced",
             'name another one in "target.database", such as "postgres"',
         )
-    rows = connection.execute(
-        "SELECT datname, pg_get_userbyid(datdba) FROM pg_database"
-        " WHERE datname = ANY(%s) AND NOT pg_has_role(datdba, 'USAGE')",
-        (taken,),
-    ).fetchall()
-    if rows:
-        found = ", ".join(f"{name!r} of {owner}" for name, owner in rows)
+    form = (
+        "SELECT datname, pg_get_userbyid(datdba), pg_has_role(datdba, 'USAGE WITH ADMIN OPTION')"
+        " FROM pg_database WHERE datname = ANY(%s) AND NOT pg_has_role(datdba, 'USAGE')"
+    )
+    rows = connection.execute(form, (taken,)).fetchall()
+    if foreign := [(name, owner) for name, owner, grantable in rows if not grantable]:
+        found = ", ".join(f"{name!r} of {owner}" for name, owner in foreign)
         raise PrivilegeError(
             f"databases to set aside: expected ours, found {found}",
             "make the login a member of the owner, or restore under another name",
         )
+    return {owner for _, owner, _ in rows}

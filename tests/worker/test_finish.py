@@ -114,3 +114,13 @@ def test_a_session_lost_after_publishing_fails_nothing(ready, monkeypatch, stays
     assert CRM in ready.databases()
     warned = [text for text in restore.warnings if text.startswith("membership in ")]
     assert bool(warned) is stays_away
+
+
+def test_what_an_earlier_restore_published_can_be_set_aside(bench, dump):
+    bench.put("roles.sql", dump("pg_dumpall", "--roles-only"))
+    bench.put(f"database_{CRM}.sql", dump("pg_dump", "-Fc", CRM))
+    for _ in range(2):  # the first gives it an owner for whom the login may not act afterwards
+        bench.start(onExisting="swap")
+        assert bench.finish().failure is None
+    assert len(bench.databases()) == 2
+    assert "shop_owner" in bench.restore.plan.borrow
