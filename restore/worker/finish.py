@@ -29,10 +29,10 @@ def run(job: Job) -> TaskResult:
     connection = fence.hold(job, *job.plan.databases)
     with job.using(connection):
         waiting = _unpublished(job, connection)
-        borrow(connection, job.plan)  # another restore to this server may have given it back
-        for step in waiting:
-            _set_owner(connection, step)
         if waiting:
+            borrow(connection, job.plan)  # another restore to this server may have given it back
+            for step in waiting:
+                _set_owner(connection, step)
             _publish(connection, waiting, job.limits.publish_tries)
     warnings = _give_back(job, connection)
     kept = tuple(
