@@ -11,6 +11,7 @@ from restore.core.backup import Instance, OperationState, choose
 from restore.core.events import (
     Accepted,
     Begun,
+    Claimed,
     ContainerCreated,
     Event,
     InDoubt,
@@ -41,6 +42,9 @@ def perform(control: Control, restore: Restore, command: Command, now: datetime)
                 return _watch(control, restore)
             case Do.LIST_FILES:
                 return [Listed(control.landing.blobs(restore.container))]
+            case Do.CLAIM:
+                target = restore.request.target.address
+                return [Claimed(control.states.claim(target, restore.id))]
             case Do.CREATE_CONTAINER:
                 control.landing.create(restore.container)
                 return [ContainerCreated()]

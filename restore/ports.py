@@ -52,6 +52,13 @@ class States(Protocol):
     def save(self, restore: Restore, etag: str) -> Stored:
         """Replace the state that had `etag`. Raises ConflictError if it has another by now."""
 
+    def claim(self, target: str, restore_id: str) -> str:
+        """The restore that may work on the server `target`: this one, unless another one does.
+
+        A claim lasts until its restore has ended. Safe to repeat. Raises ConflictError if others
+        claim at the same time.
+        """
+
     def summaries(self) -> Iterator[Summary]:
         """All restores, newest first, without loading each."""
 

@@ -31,8 +31,17 @@ class MemoryStates:
 
     def __init__(self) -> None:
         self._stored: dict[str, tuple[bytes, str]] = {}
+        self._claims: dict[str, str] = {}
         self._etags = map(str, itertools.count(1))
         self._changing = threading.Lock()
+
+    def claim(self, target: str, restore_id: str) -> str:
+        with self._changing:
+            holder = self._claims.get(target, restore_id)
+            if holder not in self._stored or self.load(holder).restore.ended:
+                holder = restore_id
+            self._claims[target] = holder
+            return holder
 
     def create(self, restore: Restore) -> Stored:
         with self._changing:

@@ -70,7 +70,7 @@ class FolderSecrets:
             value = (self._folder / name).read_text(encoding="utf-8").removesuffix("\n")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
             raise NotFoundError(
-                f"secret {name!r}: expected a file of that name in {self._folder}, found none",
+                f"secret {name!r}: expected a file in RESTORE_SECRETS_FOLDER, found none",
                 "is the secret mounted into the worker, and the name right?",
             ) from exc
         except OSError as exc:

@@ -142,6 +142,26 @@ class BlobStates(_StateContainer):
     def save(self, restore: Restore, etag: str) -> Stored:
         return self._save(restore, etag)
 
+    def claim(self, target: str, restore_id: str) -> str:
+        """A blob `targets/<host:port>` holds the id of the restore that claimed it last."""
+        name = f"targets/{target}"
+        try:
+            self._write(name, restore_id.encode(), _ABSENT)
+            return restore_id
+        except ConflictError:
+            body, etag = self._read(name)
+        holder = body.decode()
+        if holder != restore_id and self._works(holder):
+            return holder
+        self._write(name, restore_id.encode(), etag)
+        return restore_id
+
+    def _works(self, restore_id: str) -> bool:
+        try:
+            return not self.load(restore_id).restore.ended
+        except NotFoundError:
+            return False
+
     def summaries(self) -> Iterator[Summary]:
         listed = self._list("restores/", include=["metadata"])
         yield from sorted(map(self._summary, listed), key=lambda s: s.created, reverse=True)

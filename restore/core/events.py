@@ -59,6 +59,13 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimed:
+    """Which restore may work on the target server: this one, or another one first."""
+
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
 class FileLanded:
     """A BlobCreated event: quick news, perhaps doubled, late or never coming."""
 
@@ -109,6 +116,7 @@ Event = (
     | Polled
     | JobFound
     | Listed
+    | Claimed
     | FileLanded
     | Sent
     | Reported

@@ -17,6 +17,7 @@ from restore.core.events import (
     Accepted,
     Begun,
     CancelAsked,
+    Claimed,
     ContainerCreated,
     Event,
     FileLanded,
@@ -108,6 +109,8 @@ class _Life:
                 return self.polled(do, outcome)
             case Listed(files) if self.is_due(Do.LIST_FILES):  # two at once are no two looks
                 return self.listed(files)
+            case Claimed(holder) if self.pending(Do.CLAIM):
+                return self.claimed(holder)
             case FileLanded(name):
                 return self.landed(name)
             case Sent(ticket):
@@ -185,15 +188,17 @@ class _Life:
         patience = timedelta(seconds=self.policy.missing_seconds)
         if since is not None and (not missing or self.now - since >= patience):
             gone = (f"file {name!r} was announced but is not there" for name in missing)
-            return self.prepare(replace(restore, warnings=_union(restore.warnings, tuple(gone))))
+            listed = replace(restore, warnings=_union(restore.warnings, tuple(gone)))
+            return self.next(listed, Do.LIST_FILES, Do.CLAIM)
         return self.next(
             restore, Do.LIST_FILES, Do.LIST_FILES, self.later(self.policy.settle_seconds)
         )
 
     def landed(self, name: str) -> Restore:
         restore = self.restore
+        listed = name in {blob.name for blob in restore.files}
         if restore.phase not in (Phase.REQUESTED, Phase.EXTRACTING):
-            if name in {blob.name for blob in restore.files}:
+            if listed:
                 return restore
             late = f"file {name!r} landed after the container had been quiet: it is not restored"
             return replace(restore, warnings=_union(restore.warnings, (late,)))
@@ -202,9 +207,19 @@ class _Life:
         hurried = self.amend(
             Do.POLL_JOB, lambda c: replace(c, due=self.now) if self.now < c.due <= hurry else c
         )
-        return replace(hurried, landed=_union(restore.landed, (name,)))
+        told = replace(hurried, landed=_union(restore.landed, (name,)))
+        if self.pending(Do.CLAIM) and not listed:  # not so quiet after all
+            return self.next(told, Do.CLAIM, Do.LIST_FILES)
+        return told
 
     # ---- while workers work
+
+    def claimed(self, holder: str) -> Restore:
+        """One restore works on a server at a time: they would give back what the other borrowed."""
+        if holder == self.restore.id:
+            return self.prepare(replace(self.restore, waits_for=""))
+        waiting = replace(self.restore, waits_for=holder)
+        return self.next(waiting, Do.CLAIM, Do.CLAIM, self.later(self.policy.poll_seconds))
 
     def prepare(self, restore: Restore) -> Restore:
         restore = replace(restore, phase=Phase.PREPARING, tasks=(Task("prepare"),), outbox=())

@@ -27,6 +27,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from restore.core.backup import Selection
+from restore.core.dumps import SYSTEM_DATABASES
 from restore.errors import InputError
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -245,6 +246,8 @@ def _distinct(renames: dict[str, str]) -> dict[str, str]:
     twice = {new for new in renames.values() if list(renames.values()).count(new) > 1}
     if twice:
         raise _wrong("every database under a name of its own", f"{min(twice)!r} twice")
+    if system := SYSTEM_DATABASES.intersection(renames.values()):
+        raise _wrong("names of your own", f"{min(system)!r}, which is a system database's")
     return renames
 
 
@@ -253,7 +256,7 @@ class Databases:
     """Which databases: all but the system's, unless `include` or `exclude` names some."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    include: Annotated[list[Identifier], Field(max_length=1000)] | None = None
+    include: Annotated[list[Identifier], Field(min_length=1, max_length=1000)] | None = None
     exclude: Annotated[list[Identifier], Field(max_length=1000)] = field(default_factory=list)
     rename: Annotated[dict[Identifier, Identifier], AfterValidator(_distinct)] = field(
         default_factory=dict
@@ -335,6 +338,7 @@ _EXPECTED = {
     "dict_type": "an object",
     "dataclass_type": "an object",
     "list_type": "an array",
+    "too_short": "at least one",
     "json_invalid": "JSON",
     "timezone_aware": "an ISO 8601 instant with an explicit offset",
 }
@@ -362,7 +366,8 @@ def _escape(part: int | str) -> str:
 
 def _short(value: object) -> str:
     if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "an array"
+        empty = "" if value else " without anything in it"
+        return ("an object" if isinstance(value, dict) else "an array") + empty
     if isinstance(value, datetime):
         return repr(value.isoformat())
     text = "null" if value is None else repr(value)

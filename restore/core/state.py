@@ -51,6 +51,7 @@ class Do(StrEnum):
     POLL_TRIGGER = "poll-trigger"
     POLL_JOB = "poll-job"
     LIST_FILES = "list-files"
+    CLAIM = "claim"  # the target server, for this restore alone
     SEND = "send"
     WATCH = "watch"  # look for results whose report was lost, and for workers that fell silent
 
@@ -117,6 +118,7 @@ class Restore:
     landed: tuple[str, ...] = ()  # names, as events told
     files: tuple[Blob, ...] = ()  # as last listed
     quiet_since: datetime | None = None  # listings have been equal since then
+    waits_for: str = ""  # the restore that works on the target server now
     plan: Plan | None = None
     tasks: tuple[Task, ...] = ()
     data_as_of: str = ""

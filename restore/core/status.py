@@ -53,6 +53,7 @@ _WORDS = {
     Do.POLL_TRIGGER: "waiting for the vault's job to start",
     Do.POLL_JOB: "waiting for the vault's job to write the files",
     Do.LIST_FILES: "waiting until the container is quiet",
+    Do.CLAIM: "claiming the target server",
 }
 
 
@@ -61,6 +62,8 @@ def _doing(restore: Restore) -> str:
     if restore.ended:
         return ""
     running = [task.id for task in restore.tasks if task.state is TaskState.SENT]
+    if restore.waits_for:
+        return f"waiting for restore {restore.waits_for}, which works on the same server"
     if running:
         return f"worker: {', '.join(running[:5])}{' …' if len(running) > 5 else ''}"
     return next((_WORDS[c.do] for c in restore.outbox if c.do in _WORDS), "handing over")

@@ -36,6 +36,7 @@ from restore.worker.reading import read_head, read_tail
 from restore.worker.roles import chunks
 
 _TIMESTAMP_BYTES = 64
+_GZIP = b"\x1f\x8b"
 _OWNER_TO = re.compile(rb"ALTER\b.*\bOWNER TO (?P<role>.+);\s*", re.DOTALL)
 _MAJOR = re.compile(r"\d+")
 
@@ -99,12 +100,15 @@ def _describe(job: Job, dump: Dump) -> _Described:
     job.stop.check()
     blob = dump.blob
     prefix_bytes = min(FORMAT_PREFIX_BYTES, blob.size_bytes)
-    form = format_of(job.landing.read(job.restore.container, blob, 0, prefix_bytes))
+    prefix = job.landing.read(job.restore.container, blob, 0, prefix_bytes)
+    form = format_of(prefix)
     if form is Format.ARCHIVE:
         return _describe_archive(job, dump)
     if form is Format.SCRIPT and job.restore.request.databases.wants(dump.database):
         return _Described(_script_facts(job, dump))
-    damage = "expected a dump of PostgreSQL, found neither an archive nor SQL"
+    packed = prefix.startswith(_GZIP)
+    found = "a gzip file: unpack it first" if packed else "neither an archive nor SQL"
+    damage = f"expected a dump of PostgreSQL, found {found}"
     unknown = damage if form is Format.UNKNOWN else ""
     return _Described(DumpFacts(dump.database, blob, form, damage=unknown))
 

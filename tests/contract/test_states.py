@@ -48,6 +48,28 @@ def test_a_save_of_what_was_never_created_creates_nothing(states):
         states.load(unknown.id)
 
 
+def test_a_server_is_claimed_by_one_restore_until_that_has_ended(states):
+    first, second, third = (restore() for _ in range(3))
+    for one in (first, second, third):
+        states.create(one)
+    server = f"{first.id}.example.com:5432"
+    assert states.claim(server, first.id) == first.id
+    assert states.claim(server, first.id) == first.id
+    assert states.claim(server, second.id) == first.id
+    assert states.claim(f"other.{server}", second.id) == second.id
+    states.save(replace(first, phase=Phase.CANCELLED), states.load(first.id).etag)
+    assert states.claim(server, third.id) == third.id
+    assert states.claim(server, second.id) == third.id
+
+
+def test_a_claim_of_a_restore_that_is_gone_holds_up_nobody(states):
+    gone, here = restore(), restore()
+    states.create(here)
+    server = f"{here.id}.example.com:5432"
+    assert states.claim(server, gone.id) == gone.id
+    assert states.claim(server, here.id) == here.id
+
+
 def test_summaries_come_newest_first_and_say_what_the_state_says(states):
     old, new, middle = (restore(created=NOON + timedelta(days=days)) for days in (0, 2, 1))
     for one in (old, new, middle):

@@ -12,6 +12,7 @@ from restore.core.events import (
     Accepted,
     Begun,
     CancelAsked,
+    Claimed,
     ContainerCreated,
     FileLanded,
     InDoubt,
@@ -74,6 +75,7 @@ class Story:
 
     def __init__(self, request=REQUEST):
         self.now = NOW
+        self.server_is_free = True
         self.restore = life.begin("0123456789abcdef", request, "https://a/restore-1", NOW)
 
     def on(self, *events, after=0.0):
@@ -82,6 +84,8 @@ class Story:
             self.restore = life.decide(self.restore, event, self.now, POLICY)
             assert decode(encode(self.restore)) == self.restore
             assert self.restore.ended or self.restore.outbox, "a restore without a next step"
+            if Do.CLAIM in self.todo and self.server_is_free:
+                self.on(Claimed(self.restore.id))
         return self
 
     def done(self, task, **parts):
@@ -221,6 +225,28 @@ def test_adopted_files_skip_the_vault():
     assert story.todo == [Do.LIST_FILES]
     story.on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
     assert story.tickets == ["prepare"]
+
+
+def test_a_server_that_another_restore_works_on_is_waited_for():
+    story = extracted()
+    story.server_is_free = False
+    story.on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
+    assert story.todo == [Do.CLAIM]
+    story.on(Claimed("fedcba9876543210"))
+    assert story.todo == [Do.CLAIM]
+    assert story.restore.waits_for == "fedcba9876543210"
+    assert life.due(story.restore, story.now) is None
+    story.on(Claimed("0123456789abcdef"), after=POLICY.poll_seconds)
+    assert story.tickets == ["prepare"]
+    assert story.restore.waits_for == ""
+
+
+def test_a_file_that_lands_while_the_server_is_waited_for_is_not_missed():
+    story = extracted()
+    story.server_is_free = False
+    story.on(Listed(BLOBS)).on(Listed(BLOBS), after=10).on(Claimed("fedcba9876543210"))
+    assert story.on(FileLanded("g_roles.sql")).todo == [Do.CLAIM]
+    assert story.on(FileLanded("g_database_late.sql")).todo == [Do.LIST_FILES]
 
 
 def test_an_empty_container_fails():

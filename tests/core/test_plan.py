@@ -121,13 +121,17 @@ def test_a_rename_gets_out_of_the_way():
         ({"databases": {"include": ["cmr"]}}, "unknown-database"),
         ({"databases": {"exclude": ["cmr"]}}, "unknown-database"),
         ({"databases": {"rename": {"cmr": "x"}}}, "unknown-database"),
-        ({"databases": {"include": []}}, "nothing-to-restore"),
+        ({"databases": {"exclude": ["crm", "shop"]}}, "nothing-to-restore"),
         ({"databases": {"rename": {"crm": "shop"}}}, "name-twice"),
-        ({"databases": {"rename": {"crm": "postgres"}}}, "system-database"),
     ],
 )
 def test_a_request_that_cannot_be_meant_is_refused(asked, code):
     assert code in codes(made(**asked).refusals)
+
+
+def test_a_system_database_never_gets_its_own_name_back():
+    finding = made((replace(CRM, database="azure_sys"),)).refusals[0]
+    assert finding.code == "system-database"
 
 
 def test_a_mistyped_name_is_told_what_there_is():

@@ -193,6 +193,16 @@ def test_a_database_name_is_printable_and_fits_the_server(name):
     assert set(found) == {"/databases/include/0"}
 
 
+def test_a_list_of_no_databases_cannot_be_meant():
+    found = problems(body(databases={"include": []}))
+    assert found["/databases/include"] == ("at least one", "an array without anything in it")
+
+
+def test_no_database_gets_the_name_of_a_system_database():
+    found = problems(body(databases={"rename": {"a": "postgres"}}))
+    assert "'postgres'" in found["/databases/rename"][1]
+
+
 def test_two_databases_cannot_get_one_name():
     found = problems(body(databases={"rename": {"a": "c", "b": "c"}}))
     assert found["/databases/rename"][1] == "'c' twice"

@@ -1,11 +1,12 @@
 from datetime import timedelta
 
+from restore.core.events import Claimed, Listed
 from restore.core.messages import Failure, Progress
 from restore.core.problem import problem, status_of
 from restore.core.request import Problem, RequestError, TooLargeError
 from restore.core.status import status
 from restore.errors import ExecutionError, InputError, NotFoundError, TransientError
-from tests.core.test_life import NOW, Story, database, extracted, prepared, proven
+from tests.core.test_life import BLOBS, NOW, Story, database, extracted, prepared, proven
 
 
 def shown(story, progress=(), after=0):
@@ -16,6 +17,15 @@ def test_each_step_says_what_is_waited_for():
     assert shown(Story())["doing"] == "looking for the recovery point"
     assert shown(extracted())["doing"] == "waiting until the container is quiet"
     assert shown(prepared().done("roles"))["doing"] == "worker: database-0, database-1"
+
+
+def test_a_restore_that_waits_for_another_names_it():
+    story = extracted()
+    story.server_is_free = False
+    story.on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
+    assert shown(story)["doing"] == "claiming the target server"
+    doing = shown(story.on(Claimed("fedcba9876543210")))["doing"]
+    assert doing == "waiting for restore fedcba9876543210, which works on the same server"
 
 
 def test_a_running_database_shows_bytes_rate_and_time_left():

@@ -130,6 +130,26 @@ def test_some_databases_can_be_chosen(stack: Stack):
     assert snapshot(stack.target).databases & set(sample.SMALL_DATABASES) == {name}
 
 
+def test_two_restores_to_one_server_come_one_after_the_other(stack: Stack):
+    first, second = (
+        stack.client.start(
+            stack.request(databases={"rename": {name: f"{name} {n}" for name in DATABASES}})
+        ).body["id"]
+        for n in (1, 2)
+    )
+    ends = [stack.wait(restore_id) for restore_id in (first, second)]
+    assert [end["status"] for end in ends] == ["succeeded", "succeeded"], ends
+    ended, begun = (
+        [
+            change["at"]
+            for change in end["history"]
+            if change["status"] in ("preparing", "succeeded")
+        ]
+        for end in ends
+    )
+    assert ended[1] <= begun[0] or begun[1] <= ended[0]
+
+
 def test_a_worker_for_each_ticket_does_it_too(stack: Stack):
     """As an event-driven container job starts them: one ticket, then the end."""
     troubles.stop_workers(stack)
