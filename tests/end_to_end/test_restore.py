@@ -153,12 +153,12 @@ def test_two_restores_to_one_server_come_one_after_the_other(stack: Stack):
 def test_a_worker_for_each_ticket_does_it_too(stack: Stack):
     """As an event-driven container job starts them: one ticket, then the end."""
     troubles.stop_workers(stack)
-    restore_id = stack.client.start(stack.request()).body["id"]
+    request = stack.request(databases={"include": [DATABASES[0]]})
+    restore_id = stack.client.start(request).body["id"]
     while not stack.client.show(restore_id).body["ended"]:
         worker = stack.add_worker("--once", "--wait", "5")
         assert worker.wait(60) == 0
     assert stack.wait(restore_id)["status"] == "succeeded"
-    assert_equal(stack)
 
 
 def test_cancelling_takes_back_what_was_begun(stack: Stack):

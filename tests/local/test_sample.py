@@ -33,7 +33,8 @@ def target() -> Iterator[PostgresServer]:
 
 def run(server: PostgresServer, user: str, program: str, *options: str, **pipes) -> None:
     """`user` is "superuser" or "admin"."""
-    environment = getattr(server, f"{user}_environment")()
+    admin = user == "admin"
+    environment = server.admin_environment() if admin else server.superuser_environment()
     subprocess.run([server.binaries / program, *options], env=environment, check=True, **pipes)
 
 
