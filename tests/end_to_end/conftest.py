@@ -10,6 +10,7 @@ from local import sample
 from local.postgres import PostgresServer
 from local.stack import Stack
 from local.vault import Faults
+from tests.waiting import eventually
 
 SYSTEM = {"azure_maintenance", "azure_sys", "postgres", "template0", "template1"}
 
@@ -47,6 +48,18 @@ class Snapshot:
 
 
 def snapshot(server: PostgresServer) -> Snapshot:
+    """What is there once sessions that were closed have ended; what stays does show."""
+    last = [_snapshot(server)]
+
+    def quiet() -> bool:
+        last[0] = _snapshot(server)
+        return not (last[0].locks or last[0].sessions)
+
+    eventually(quiet, seconds=5)
+    return last[0]
+
+
+def _snapshot(server: PostgresServer) -> Snapshot:
     with psycopg.connect(server.superuser_conninfo(), autocommit=True) as connection:
 
         def rows(query: str) -> tuple[tuple[object, ...], ...]:
@@ -68,7 +81,7 @@ def snapshot(server: PostgresServer) -> Snapshot:
                 str(name)
                 for (name,) in rows(
                     "SELECT application_name FROM pg_stat_activity"
-                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                    " WHERE application_name LIKE 'restore/%'"
                 )
             ),
         )
