@@ -175,7 +175,10 @@ class BlobEvents(Part):
         self._schema = schema
         self._troubles = troubles or Troubles()
         self._poll_seconds = poll_seconds
-        self._blobs = BlobServiceClient.from_connection_string(storage, retry_total=0)
+        # No look at the environment for proxies: it is loopback, and others may change it meanwhile.
+        self._blobs = BlobServiceClient.from_connection_string(
+            storage, retry_total=0, use_env_settings=False
+        )
         self._known: set[tuple[str, str, str]] = set()
         self._waiting: list[_Delivery] = []
         self._sequence = itertools.count(time.time_ns())
