@@ -175,7 +175,7 @@ class BlobEvents(Part):
         self._schema = schema
         self._troubles = troubles or Troubles()
         self._poll_seconds = poll_seconds
-        # No look at the environment for proxies: it is loopback, and others may change it meanwhile.
+        # No look at the environment for proxies: it is loopback, and others may change it.
         self._blobs = BlobServiceClient.from_connection_string(
             storage, retry_total=0, use_env_settings=False
         )

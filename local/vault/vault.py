@@ -58,7 +58,9 @@ class LocalVault(Part):
         self._points: list[RecoveryPoint] = []
         self._jobs: dict[str, Job] = {}
         self._operations: dict[str, Operation] = {}
-        self._blobs = BlobServiceClient.from_connection_string(storage, retry_total=1)
+        self._blobs = BlobServiceClient.from_connection_string(
+            storage, retry_total=1, use_env_settings=False
+        )
         self._changing = threading.Lock()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
