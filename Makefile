@@ -1,13 +1,13 @@
 # `make` alone says what there is. Everything it needs is set up on the way, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo up try lock clean
+.PHONY: help setup check test demo up try bench-engine lock clean
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 SCALE ?= 1
 FILES ?=
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
 .venv/.ready: requirements.lock requirements-dev.txt requirements-worker.txt requirements.txt
 	@python=$$(scripts/find-python) && { [ -x $(PYTHON) ] || "$$python" -m venv .venv; }
@@ -40,6 +40,10 @@ up: setup ## the local stack, kept running, with a command to try
 try: setup ## restore your own dump files: make try FILES=folder
 	@[ -n "$(FILES)" ] || { echo "which folder? make try FILES=folder" >&2; exit 2; }
 	@$(PYTHON) -m local try "$(FILES)"
+
+bench-engine: setup ## the restore engine against pg_restore and the least one can take; takes hours
+	$(PYTHON) -m bench.engine
+	$(PYTHON) -m bench.engine --emulate
 
 lock: .venv/.ready ## requirements.lock from requirements*.txt, for every supported Python
 	$(PYTHON) -m pip install --quiet uv

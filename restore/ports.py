@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from restore.core.backup import Instance, Operation, Outcome, RecoveryPoint
-from restore.core.dumps import Blob
-from restore.core.messages import Progress, Report, TaskResult, Ticket
-from restore.core.state import Restore
+if TYPE_CHECKING:  # who needs one port should not have to load what the others speak of
+    from restore.core.backup import Instance, Operation, Outcome, RecoveryPoint
+    from restore.core.dumps import Blob
+    from restore.core.messages import Progress, Report, TaskResult, Ticket
+    from restore.core.state import Restore
 
 Clock = Callable[[], datetime]  # now, with the zone UTC
 
@@ -107,6 +108,28 @@ class Landing(Protocol):
         """The whole blob in order, in bounded memory; carries on after a broken connection.
 
         Raises as `read` does.
+        """
+
+
+class Ranges(Protocol):
+    """One file somewhere, read in any order and by several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message; holds no secret."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def version(self) -> str:
+        """Another one for other content: an ETag, or whatever comes near it."""
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Just that range, which lies within the file; carries on after a broken connection.
+
+        Raises ConflictError if the file is no longer of that version, TransientError if it cannot
+        be reached.
         """
 
 
@@ -204,6 +227,7 @@ __all__ = [
     "Inbox",
     "Landing",
     "Login",
+    "Ranges",
     "Records",
     "Secrets",
     "States",

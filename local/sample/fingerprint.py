@@ -181,7 +181,7 @@ def _section(connection: psycopg.Connection[Any], query: str) -> dict[str, Any]:
 def _content(connection: psycopg.Connection[Any], table: str) -> list[str]:
     """`table` is quoted already, as regclass prints it."""
     query = sql.SQL(
-        "SELECT count(*)::text, coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text"
+        "SELECT count(*)::text, coalesce(sum(hashtextextended((t.*)::text, 0)::numeric), 0)::text"
         " FROM ONLY {} t"
     ).format(sql.SQL(table))
     row = connection.execute(query).fetchone()

@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from restore.core.facts import TargetFacts
-from restore.core.roles import RoleTarget
 from restore.errors import RestoreError, TargetError, TransientError
 from restore.ports import Login
 
@@ -137,85 +135,35 @@ class Server:
         return variables | {f"PG{name.upper()}": v for name, v in self._tls.parameters.items()}
 
 
-def read_facts(connection: Connection, clients: Collection[int]) -> TargetFacts:
-    """What a plan must know of the server. Reads only."""
-    with translated(connection):
-        major = connection.info.server_version // 10000
-        row = connection.execute(
-            "SELECT current_setting('server_version'), rolname, rolcreatedb, rolcreaterole,"
-            " rolsuper FROM pg_roles WHERE rolname = current_user"
-        ).fetchone()
-        assert row is not None, "current_user is a role"
-        version, login, createdb, createrole, superuser = row
-        return TargetFacts(
-            major=major,
-            version=version,
-            login=login,
-            createdb=createdb,
-            createrole=createrole,
-            superuser=superuser,
-            databases=_names(connection, "SELECT datname FROM pg_database ORDER BY 1"),
-            roles=_names(connection, "SELECT rolname FROM pg_roles ORDER BY 1"),
-            settable_roles=settable_roles(connection),
-            extensions=_extensions(connection, superuser),
-            clients=tuple(sorted(clients)),
-        )
+def connect_by_conninfo(conninfo: str, application: str) -> Connection:
+    """A new session as `Server.connect` gives them, where a libpq connection string says.
 
-
-def settable_roles(connection: Connection) -> tuple[str, ...]:
-    """The roles that the login can act as, itself included.
-
-    Source: postgresql.org/docs/18/functions-info.html, pg_has_role; SET is a right of its own
-    since 16.
+    What the string leaves out comes from libpq's own variables and files.
+    Raises as `Server.connect` does, TargetError for a string that is none.
     """
-    right = "SET" if connection.info.server_version >= 160000 else "MEMBER"
-    statement = "SELECT rolname FROM pg_roles WHERE pg_has_role(oid, %s) ORDER BY 1"
-    return _names(connection, statement, (right,))
-
-
-def read_role_target(connection: Connection) -> RoleTarget:
-    """What decides which roles the login can make here. Reads only."""
-    major = connection.info.server_version // 10000
-    row = connection.execute(
-        "SELECT rolname, rolsuper, rolcreatedb, rolreplication, rolbypassrls"
-        " FROM pg_roles WHERE rolname = current_user"
-    ).fetchone()
-    assert row is not None, "current_user is a role"
-    name, superuser, createdb, replication, bypassrls = row
-    grantable = "SELECT rolname FROM pg_roles WHERE pg_has_role(oid, 'MEMBER WITH ADMIN OPTION')"
-    return RoleTarget(
-        major=major,
-        admin=name,
-        existing=frozenset(_names(connection, "SELECT rolname FROM pg_roles")),
-        superuser=superuser,
-        createdb=createdb,
-        replication=replication,
-        bypassrls=bypassrls,
-        grantable=frozenset(_names(connection, grantable)),
+    try:
+        said = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as exc:
+        raise TargetError(
+            f"target: expected a connection string, found: {(str(exc).splitlines() or [''])[0]}",
+            "'host=… port=… user=… dbname=…' or 'postgresql://user@host/dbname'",
+        ) from exc
+    where = Login(
+        host=str(said.get("host", "")),
+        port=int(said.get("port") or 5432),
+        user=str(said.get("user", "")),
+        password="",
+        database=str(said.get("dbname", "")),
     )
-
-
-def _extensions(connection: Connection, superuser: bool) -> tuple[str, ...]:
-    """The extensions the login could create: on the allow-list, or trusted where there is none."""
-    row = connection.execute("SELECT current_setting('azure.extensions', true)").fetchone()
-    allowed = row[0] if row else None
-    if allowed is not None:
-        listed = [word.strip().lower() for word in allowed.split(",")]
-        statement = "SELECT name FROM pg_available_extensions WHERE lower(name) = ANY(%s)"
-        return (*_names(connection, statement, (listed,)), "plpgsql")
-    statement = (
-        "SELECT name FROM pg_available_extensions AS e JOIN pg_available_extension_versions AS v"
-        " USING (name) WHERE v.version = e.default_version AND (%s OR v.trusted) ORDER BY 1"
-    )
-    return _names(connection, statement, (superuser,))
-
-
-def _names(
-    connection: Connection, statement: str, parameters: tuple[object, ...] = ()
-) -> tuple[str, ...]:
-    # As bytes, since psycopg's types take only literals as text; all of these are ours.
-    rows = connection.execute(statement.encode(), parameters or None)
-    return tuple(name for (name,) in rows)
+    settled = {"application_name": application, "client_encoding": "UTF8", "options": _OPTIONS}
+    parameters: dict[str, Any] = {
+        "connect_timeout": str(CONNECT_SECONDS),
+        **_KEEPALIVE,
+        **said,
+        **settled,
+    }
+    with translated(where):
+        return psycopg.connect(make_conninfo(**parameters), autocommit=True)
 
 
 # ---- errors ------------------------------------------------------------------------------------

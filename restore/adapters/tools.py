@@ -99,6 +99,14 @@ def restore_argv(
     return argv
 
 
+def script_argv(client: Client, file: str, listed: str, keep_owners: bool) -> list[str]:
+    """pg_restore that prints the statements of the entries in the file `listed`, entry by entry."""
+    argv = [client.program("pg_restore"), "--verbose", "--file=-", f"--use-list={listed}"]
+    if not keep_owners:
+        argv.append("--no-owner")
+    return [*argv, file]
+
+
 def rows_argv(client: Client, file: str = "") -> list[str]:
     """pg_restore that prints an archive's data as a script and connects to nothing."""
     argv = [client.program("pg_restore"), "--data-only", "--file=-"]

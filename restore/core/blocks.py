@@ -226,8 +226,12 @@ def patched(head: Head, prefix: bytes, blocks: Iterable[Block]) -> bytes:
     Raises ArchiveError for a shorter one, or an offset too big for the archive's offsets.
     """
     offsets = {block.dump_id: block.offset for block in blocks}
-    start = head.count_position + Layout.of(head).integer.size
-    return prefix[:start] + _entries(head, prefix, head.entries, offsets)
+    _check_length(head, prefix)
+    toc = bytearray(prefix[: head.toc_end])
+    for entry in head.data_entries:
+        place = _place(head, offsets.get(entry.dump_id))
+        toc[entry.offset_position : entry.offset_position + len(place)] = place
+    return bytes(toc)
 
 
 def toc_only(head: Head, prefix: bytes) -> bytes:
@@ -247,14 +251,9 @@ def mini_archive(head: Head, prefix: bytes, dump_ids: Collection[int]) -> bytes:
     from version 17 on large objects are made by BLOB METADATA entries of the data section.
     Raises ArchiveError for an entry that the archive has not.
     """
-    wanted = set(dump_ids)
-    if missing := sorted(wanted - head.by_id.keys()):
-        raise ArchiveError(f"TOC: expected entry {missing[0]}, found none of that id")
-    chosen = [
-        entry
-        for entry in head.entries
-        if entry.dump_id in wanted or entry.description in _SESSION_ENTRIES
-    ]
+    found = {dump_id: head.entry(dump_id) for dump_id in sorted(dump_ids)}
+    found |= {entry.dump_id: entry for entry in head.entries.described(*_SESSION_ENTRIES)}
+    chosen = sorted(found.values(), key=lambda entry: entry.start)
     count = Layout.of(head).integer.pack(0, len(chosen))
     return prefix[: head.count_position] + count + _entries(head, prefix, chosen, {})
 
@@ -263,14 +262,18 @@ def _entries(
     head: Head, prefix: bytes, entries: Iterable[Entry], offsets: Mapping[int, int]
 ) -> bytes:
     """The bytes of `entries`, with new flags and offsets where they have data."""
-    if len(prefix) < head.toc_end:
-        raise ArchiveError(f"TOC: expected {head.toc_end} bytes, found {len(prefix)}")
+    _check_length(head, prefix)
     parts = []
     for entry in entries:
         parts.append(prefix[entry.start : entry.offset_position])
         place = prefix[entry.offset_position : entry.end]
         parts.append(_place(head, offsets.get(entry.dump_id)) if entry.has_data else place)
     return b"".join(parts)
+
+
+def _check_length(head: Head, prefix: bytes) -> None:
+    if len(prefix) < head.toc_end:
+        raise ArchiveError(f"TOC: expected {head.toc_end} bytes, found {len(prefix)}")
 
 
 def _place(head: Head, offset: int | None) -> bytes:

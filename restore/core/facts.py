@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from restore.core.dumps import Blob, Format
@@ -9,6 +10,7 @@ from restore.core.dumps import Blob, Format
 # The newest archive version each client major reads; older ones are always read.
 # Source: pg_dump 13 to 18, K_VERS_* in src/bin/pg_dump/pg_backup_archiver.h.
 _READS = {13: (1, 14), 14: (1, 14), 15: (1, 14), 16: (1, 15), 17: (1, 16), 18: (1, 16)}
+_READS_ANY = (2**31, 0)  # a client newer than this list: it says itself what it cannot read
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class DumpFacts:
     extensions: tuple[str, ...] = ()
     tables: int | None = None
     damage: str = ""  # why it cannot be whole
+    unsuited: str = ""  # why the engine cannot restore it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +57,30 @@ class TargetFacts:
     settable_roles: tuple[str, ...]  # roles the login can SET ROLE to already
     extensions: tuple[str, ...]  # that could be created
     clients: tuple[int, ...]  # majors of psql and pg_restore beside the worker
+    cores: int = 2  # as its memory lets one guess
+    free_connections: int = 100  # that nobody uses now, and the login may
 
     def client_for(self, archive: tuple[int, int] | None) -> int | None:
-        """The client major for an archive of that version (None: a script), or None.
+        """The client major for an archive of that version (None: a script), or None."""
+        return client_for(archive, self.clients, self.major)
 
-        The newest that fits; but one that does not send `SET transaction_timeout` (17 and newer
-        do) to a server that refuses it (16 and older), where such a client reads the archive.
-        """
-        readers = sorted(
-            major for major in self.clients if archive is None or archive <= _READS.get(major, (0,))
-        )
-        polite = [major for major in readers if major <= 16]
-        fit = polite if polite and self.major <= 16 else readers
-        return fit[-1] if fit else None
+
+def client_for(
+    archive: tuple[int, int] | None, clients: Collection[int], server_major: int
+) -> int | None:
+    """Which of the majors `clients` to use for an archive of that version (None: a script).
+
+    The newest that fits; but one that does not send `SET transaction_timeout` (17 and newer do) to
+    a server that refuses it (16 and older), where such a client reads the archive.
+    """
+    readers = sorted(
+        major
+        for major in clients
+        if archive is None or archive <= _READS.get(major, _READS_ANY if major > 18 else (0, 0))
+    )
+    polite = [major for major in readers if major <= 16]
+    fit = polite if polite and server_major <= 16 else readers
+    return fit[-1] if fit else None
 
 
 @dataclass(frozen=True, slots=True)

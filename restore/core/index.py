@@ -112,17 +112,17 @@ def _read(ranges: Sequence[Range], found: tuple[Block, ...] = ()) -> Steps[Seque
 
 def _by_offsets(head: Head) -> tuple[Block, ...]:
     """The blocks as the TOC has them; none unless it has all, in order."""
-    entries = head.data_entries
-    if any(entry.flag is not OffsetFlag.SET for entry in entries):
+    known = [(e.dump_id, e.flag, e.offset, kind_of(e)) for e in head.data_entries]
+    if any(flag is not OffsetFlag.SET for _, flag, _, _ in known):
         return ()
-    bounds = [*(entry.offset for entry in entries), head.size_bytes]
+    bounds = [*(offset for _, _, offset, _ in known), head.size_bytes]
     layout = Layout.of(head)
     smallest = layout.block_start.size + layout.integer.size
     if bounds[0] != head.toc_end or any(b - a < smallest for a, b in pairwise(bounds)):
         return ()
     return tuple(
-        Block(entry.dump_id, start, end - start, kind_of(entry))
-        for entry, (start, end) in zip(entries, pairwise(bounds), strict=True)
+        Block(dump_id, start, end - start, kind)
+        for (dump_id, _, _, kind), (start, end) in zip(known, pairwise(bounds), strict=True)
     )
 
 

@@ -111,6 +111,17 @@ class TaskResult:
 
 
 @dataclass(frozen=True, slots=True)
+class TableProgress:
+    """One table that is being loaded. Bytes are packed ones; rows those that are committed."""
+
+    table: str
+    bytes_done: int
+    bytes_total: int
+    rows: int
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a task is. `phase` is a word for people: reading, schema, data, counting, …"""
 
@@ -121,6 +132,8 @@ class Progress:
     bytes_done: int = 0
     bytes_total: int = 0
     rate_bytes_per_second: float = 0.0
+    rows: int = 0
+    tables: tuple[TableProgress, ...] = ()  # those being loaded now
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from restore.core.request import NAME_LIMIT_BYTES, RestoreRequest, Roles, Script
 class Engine(StrEnum):
     """Who moves a database's content into the server."""
 
+    STREAM = "stream"  # ours: straight from the blob, on several sessions
     PG_RESTORE = "pg_restore"
     PSQL = "psql"
     SCHEMA = "schema"  # psql, with one database's part of the schema script: no rows
@@ -43,6 +44,7 @@ class DatabaseStep:
     locale: Locale = field(default_factory=Locale)
     keep_owners: bool = True
     tables: int | None = None
+    connections: int = 1  # of the engine; one more watches over the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,33 @@ def _step(case: Case, fact: DumpFacts, restore_id: str) -> DatabaseStep:
         staging=side_name(name, "restoring", restore_id),
         before=side_name(name, "before", restore_id) if taken else "",
         blob=fact.blob,
-        engine=Engine.PSQL if fact.format is Format.SCRIPT else Engine.PG_RESTORE,
+        engine=_engine(case, fact),
         client=case.target.client_for(fact.archive) or 0,
         owner=fact.owner if fact.owner in case.roles else None,
         locale=fact.locale,
         keep_owners=not case.missing_owners(fact),
         tables=fact.tables,
+        connections=_connections(case),
     )
+
+
+def _engine(case: Case, fact: DumpFacts) -> Engine:
+    if fact.format is Format.SCRIPT:
+        return Engine.PSQL
+    return Engine.PG_RESTORE if preflight.left_to_pg_restore(case, fact) else Engine.STREAM
+
+
+def _connections(case: Case) -> int:
+    """As many sessions as the server has cores, unless the request or the server allows less.
+
+    Databases are restored side by side, and each has one session more, which watches.
+    """
+    side_by_side = min(len(case.chosen), _MOST_SIDE_BY_SIDE)
+    room = case.target.free_connections // 2 // max(1, side_by_side) - 1
+    return max(1, min(case.request.connections or case.target.cores, room))
+
+
+_MOST_SIDE_BY_SIDE = 8
 
 
 def _schema_steps(case: Case, known: Collection[str], restore_id: str) -> list[DatabaseStep]:

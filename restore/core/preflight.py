@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from restore.core.dumps import SYSTEM_DATABASES, DumpSet, Format
 from restore.core.facts import DumpFacts, Finding, TargetFacts
-from restore.core.request import OnExisting, RestoreRequest, Roles, Script
+from restore.core.request import EngineChoice, OnExisting, RestoreRequest, Roles, Script
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,7 @@ def refusals(case: Case, names: Collection[Name]) -> Iterator[Finding]:
     yield from _names_in_the_way(case, names)
     for fact in case.chosen:
         yield from _unreadable(case, fact)
+        yield from _unsuited(case, fact)
         yield from _missing_extensions(case, fact)
     yield from _missing_rights(case)
 
@@ -128,6 +129,24 @@ def _unreadable(case: Case, fact: DumpFacts) -> Iterator[Finding]:
         )
 
 
+def left_to_pg_restore(case: Case, fact: DumpFacts) -> str:
+    """Why pg_restore restores this archive, and not the engine; "" for the engine."""
+    if case.request.engine is EngineChoice.PG_RESTORE:
+        return "the request asks for it"
+    return "it is a tar archive" if fact.format is Format.TAR else fact.unsuited
+
+
+def _unsuited(case: Case, fact: DumpFacts) -> Iterator[Finding]:
+    reason = left_to_pg_restore(case, fact)
+    if case.request.engine is EngineChoice.STREAM and fact.format is not Format.SCRIPT and reason:
+        yield Finding(
+            "engine-unsuited",
+            f"dump {fact.blob.name!r}",
+            f"expected an archive that can be streamed, found that {reason}",
+            'set "engine": "auto", which leaves it to pg_restore',
+        )
+
+
 def _missing_extensions(case: Case, fact: DumpFacts) -> Iterator[Finding]:
     for name in sorted(set(fact.extensions) - set(case.target.extensions)):
         yield Finding(
@@ -188,6 +207,9 @@ def notes(case: Case, names: Collection[Name]) -> Iterator[Finding]:
     for fact in case.facts:
         if not case.request.databases.wants(fact.database):
             yield Finding("not-asked-for", f"database {fact.database!r}", "left out by the request")
+    for fact in case.chosen:
+        if fact.format is not Format.SCRIPT and (reason := left_to_pg_restore(case, fact)):
+            yield Finding("engine", f"database {fact.database!r}", f"by pg_restore, as {reason}")
     chosen = case.request.globals
     for what, blob, script in (
         ("schema", case.dumps.schema, chosen.schema),

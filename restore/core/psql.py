@@ -116,7 +116,7 @@ _SESSION_OTHERWISE = re.compile(
     rb".*(?:standard_conforming_strings|client_encoding|(?<=NAMES)\b)",
     re.IGNORECASE | re.DOTALL,
 )
-_UNSAFE_ENCODINGS = {b"BIG5", b"GB18030", b"GBK", b"JOHAB", b"SHIFT_JIS_2004", b"SJIS", b"UHC"}
+UNSAFE_ENCODINGS = {b"BIG5", b"GB18030", b"GBK", b"JOHAB", b"SHIFT_JIS_2004", b"SJIS", b"UHC"}
 
 
 def pieces(chunks: Iterable[bytes], limit_bytes: int = STATEMENT_LIMIT_BYTES) -> Iterator[Piece]:
@@ -281,7 +281,7 @@ class _Reader:
                 f"\\{shown}",
                 hint="a script that is no plain dump can run programs on the machine of its reader",
             )
-        if command == b"encoding" and argument.upper() in _UNSAFE_ENCODINGS:
+        if command == b"encoding" and argument.upper() in UNSAFE_ENCODINGS:
             raise self.refusal("an encoding that keeps ASCII apart", text_of(argument))
         return Meta(text_of(command), text_of(argument))
 
@@ -383,7 +383,7 @@ class _Reader:
                 raise self.refusal("SET of a session's encoding or literals", "another form of it")
             return
         name, value = found[1].lower(), found[2]
-        if name == b"client_encoding" and value.upper() in _UNSAFE_ENCODINGS:
+        if name == b"client_encoding" and value.upper() in UNSAFE_ENCODINGS:
             raise self.refusal("an encoding that keeps ASCII apart", text_of(value))
         if name == b"standard_conforming_strings":
             self.escapes = value.lower() != b"on"

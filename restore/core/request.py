@@ -160,6 +160,14 @@ class Script(StrEnum):
     APPLY = "apply"
 
 
+class EngineChoice(StrEnum):
+    """Who moves the content of archives into the server."""
+
+    AUTO = "auto"  # the engine where it can, else pg_restore
+    STREAM = "stream"  # the engine; what it cannot restore is refused
+    PG_RESTORE = "pg_restore"
+
+
 @dataclass(frozen=True, slots=True)
 class Globals:
     """What to do with the three scripts beside the database dumps.
@@ -279,6 +287,8 @@ class RestoreRequest:
     databases: Databases = field(default_factory=Databases)
     on_existing: OnExisting = OnExisting.REFUSE
     globals: Globals = field(default_factory=Globals)
+    engine: EngineChoice = EngineChoice.AUTO
+    connections: Annotated[int, Field(ge=1, le=64)] | None = None  # for each database
 
 
 _REQUEST = TypeAdapter(RestoreRequest)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from restore.core.messages import Progress, Result
+from restore.core.messages import Progress, Result, TableProgress
 from restore.core.plan import DatabaseStep
 from restore.core.state import Do, Phase, Restore, Task, TaskState
 
@@ -88,6 +88,7 @@ def _database(
         "target": step.target,
         "state": state,
         "phase": _phase(state, news, phase),
+        "engine": step.engine,
         "bytes": {"done": 0, "total": step.blob.size_bytes},
     }
     if task and task.failures:
@@ -96,6 +97,8 @@ def _database(
         total = news.bytes_total or step.blob.size_bytes
         body["bytes"] = {"done": news.bytes_done, "total": total}
         body["bytesPerSecond"] = round(news.rate_bytes_per_second)
+        body["rowsLoaded"] = news.rows
+        body["tablesLoading"] = [_table(table) for table in news.tables]
         left = total - news.bytes_done
         if state is TaskState.SENT and news.rate_bytes_per_second > 0:
             body["etaSeconds"] = round(left / news.rate_bytes_per_second)
@@ -107,6 +110,15 @@ def _database(
         body["seconds"] = round(result.seconds, 1)
         body["lost"] = result.lost
     return body
+
+
+def _table(table: TableProgress) -> dict[str, Any]:
+    return {
+        "table": table.table,
+        "bytes": {"done": table.bytes_done, "total": table.bytes_total},
+        "rows": table.rows,
+        "sessions": table.sessions,
+    }
 
 
 def _phase(state: TaskState, news: Progress | None, phase: Phase) -> str:

@@ -15,10 +15,11 @@ from restore.core.facts import Locale
 from restore.core.messages import DatabaseResult, TaskResult
 from restore.core.plan import DatabaseStep, Engine
 from restore.core.toc import Head
-from restore.errors import ArchiveError, RestoreError
+from restore.engine import ledger
+from restore.errors import ArchiveError, RestoreError, TransientError
 from restore.worker import fence, properties, public
-from restore.worker.engine import load
 from restore.worker.job import Job
+from restore.worker.load import Loaded, load
 from restore.worker.reading import read_head
 from restore.worker.roles import borrow
 from restore.worker.stop import StoppedError
@@ -37,27 +38,28 @@ _WITH_PROVIDER = 150000
 
 
 def run(job: Job) -> TaskResult:
-    """Whatever an earlier attempt left in the staging database goes first: no row comes twice."""
+    """The engine carries on where an earlier attempt stopped. For others that goes first: no row
+    comes twice.
+    """
     started = time.monotonic()
     step = job.step
     connection = fence.hold(job, step)
     with job.using(connection):
         borrow(connection, job.plan)
-        job.meter.enter("creating")
-        drop(connection, step.staging)
-        warnings = _create(connection, step)
+        warnings = _stage(job, connection, step)
     try:
-        proven, more = _restore(job, step, connection)
+        proven, warnings = _restore(job, step, connection, warnings)
     except StoppedError:
-        raise  # the next worker, or the cleanup, begins with dropping it
-    except RestoreError:
-        with suppress(psycopg.Error):  # the fence may be gone; whoever comes next drops it first
-            drop(connection, step.staging)
+        raise  # the next worker carries on, or the cleanup drops it
+    except RestoreError as exc:
+        if not (step.engine is Engine.STREAM and isinstance(exc, TransientError)):
+            with suppress(psycopg.Error):  # the fence may be gone; whoever comes next sees to it
+                drop(connection, step.staging)
         raise
     uncounted = f"database {step.name!r}: its rows come by INSERT: nothing says how many to expect"
     return job.done(
         database=replace(proven, seconds=time.monotonic() - started),
-        warnings=(*warnings, *more),
+        warnings=warnings,
         notes=(uncounted,) if proven.rows_expected is None else (),
     )
 
@@ -68,14 +70,35 @@ def drop(connection: Connection, database: str) -> None:
     connection.execute(statement.format(sql.Identifier(database)))
 
 
+def _stage(job: Job, connection: Connection, step: DatabaseStep) -> tuple[str, ...]:
+    """A staging database: the one that the engine has begun, or a new one; warnings."""
+    job.meter.enter("creating")
+    if step.engine is Engine.STREAM and _is_begun(job, connection, step.staging):
+        fence.end_sessions(connection, step.staging)
+        return ()
+    drop(connection, step.staging)
+    return _create(connection, step)
+
+
+def _is_begun(job: Job, connection: Connection, staging: str) -> bool:
+    found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (staging,))
+    if found.fetchone() is None:
+        return False
+    with job.session(staging) as inside:
+        return ledger.exists(inside)
+
+
 def _restore(
-    job: Job, step: DatabaseStep, connection: Connection
+    job: Job, step: DatabaseStep, connection: Connection, notes: tuple[str, ...]
 ) -> tuple[DatabaseResult, tuple[str, ...]]:
     """Load, count, ANALYZE; at last what may keep everybody out."""
-    head, warnings = _head(job, step)
     with job.session(step.staging) as inside:
         lent = public.lend(inside)
-    loaded = load(job, step)
+    loaded = load(job, step, notes)
+    head, warnings = loaded.head, tuple[str, ...]()
+    if step.engine is not Engine.STREAM:
+        head, warnings = _head(job, step)
+        warnings = (*notes, *warnings)
     verified = verify(job, step.staging, loaded)
     job.meter.enter("analyzing")
     with job.session(step.staging) as inside:
@@ -83,6 +106,8 @@ def _restore(
             public.take_back(inside)
         inside.execute("SET client_min_messages = error")  # tables of others are passed over
         inside.execute("ANALYZE")
+    late = loaded.finish() if loaded.finish else Loaded({})
+    with job.session(step.staging) as inside:
         oid, size_bytes = _identity(inside)
     if head is not None:
         with job.using(connection):
@@ -92,11 +117,11 @@ def _restore(
         tables=verified.tables,
         rows_expected=verified.rows_expected,
         rows_found=verified.rows_found,
-        lost=(*loaded.lost, *verified.lost),
+        lost=(*loaded.lost, *late.lost, *verified.lost),
         size_bytes=size_bytes,
         oid=oid,
     )
-    return proven, (*warnings, *loaded.warnings, *verified.warnings)
+    return proven, (*warnings, *loaded.warnings, *late.warnings, *verified.warnings)
 
 
 def _head(job: Job, step: DatabaseStep) -> tuple[Head | None, tuple[str, ...]]:

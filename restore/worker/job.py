@@ -14,9 +14,9 @@ from restore.adapters.tools import Client
 from restore.core.messages import DatabaseResult, Result, TaskResult, Ticket
 from restore.core.plan import DatabaseStep, Plan
 from restore.core.state import Restore
+from restore.engine.meter import Meter
 from restore.errors import MessageError
 from restore.ports import Landing
-from restore.worker.meter import Meter
 from restore.worker.stop import Stop
 
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from restore.adapters.postgres import (
     Connection,
     PrivilegeError,
-    read_facts,
-    read_role_target,
 )
+from restore.adapters.target import read_facts, read_role_target
 from restore.core import archive, role_script, roles, script
 from restore.core.dumps import (
     FORMAT_PREFIX_BYTES,
@@ -29,6 +28,7 @@ from restore.core.plan import Plan, plan
 from restore.core.request import Roles, Script
 from restore.core.role_script import RoleStatement
 from restore.core.sql import text_of, tokens
+from restore.core.suited import unsuited
 from restore.core.toc import Head
 from restore.errors import ArchiveError, ScriptError, TargetError
 from restore.worker.job import Job
@@ -103,7 +103,7 @@ def _describe(job: Job, dump: Dump) -> _Described:
     prefix = job.landing.read(job.restore.container, blob, 0, prefix_bytes)
     form = format_of(prefix)
     if form is Format.ARCHIVE:
-        return _describe_archive(job, dump)
+        return _describe_archive(job, dump, (prefix[5], prefix[6]))
     if form is Format.SCRIPT and job.restore.request.databases.wants(dump.database):
         return _Described(_script_facts(job, dump))
     packed = prefix.startswith(_GZIP)
@@ -113,13 +113,19 @@ def _describe(job: Job, dump: Dump) -> _Described:
     return _Described(DumpFacts(dump.database, blob, form, damage=unknown))
 
 
-def _describe_archive(job: Job, dump: Dump) -> _Described:
+def _describe_archive(job: Job, dump: Dump, version: tuple[int, int]) -> _Described:
     try:
         head = read_head(job.landing, job.restore.container, dump.blob)
-        whole = archive.ends_cleanly(read_tail(job.landing, job.restore.container, dump.blob), head)
+        tail = read_tail(job.landing, job.restore.container, dump.blob, head.size_bytes)
+        whole = archive.ends_cleanly(tail, head)
         confirmed = confirm(dump, head.dbname)
         damage = "" if whole else "expected the end of an archive, found its data cut off"
         facts = _archive_facts(confirmed.database, dump.blob, head, damage)
+    except archive.UnknownArchiveError as exc:  # a newer pg_restore than we know may read it
+        reason = f"its version is not known here: {exc}"
+        return _Described(
+            DumpFacts(dump.database, dump.blob, Format.ARCHIVE, archive=version, unsuited=reason)
+        )
     except ArchiveError as exc:
         return _Described(DumpFacts(dump.database, dump.blob, Format.ARCHIVE, damage=str(exc)))
     if confirmed.agrees:
@@ -142,8 +148,9 @@ def _archive_facts(database: str, blob: Blob, head: Head, damage: str) -> DumpFa
         else Locale(),
         owners=_own(head.owners),
         extensions=head.extensions,
-        tables=len(head.tables),
+        tables=sum(1 for _ in head.each_table()),
         damage=damage,
+        unsuited=unsuited(head),
     )
 
 

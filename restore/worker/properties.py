@@ -24,8 +24,8 @@ def statements(head: Head, staging: str) -> Iterator[str]:
     name = head.dbname
     spellings = [f" DATABASE {spelled} " for spelled in (name, quote_identifier(name))]
     new = f" DATABASE {quote_identifier(staging)} "
-    for entry in head.entries:
-        about = entry.tag == f"DATABASE {name}" and entry.description in ("ACL", "COMMENT")
+    for entry in head.entries.described("ACL", "COMMENT", "DATABASE PROPERTIES"):
+        about = entry.tag == f"DATABASE {name}"
         if not about and entry.description != "DATABASE PROPERTIES":
             continue
         raw = entry.definition.encode("utf-8", "surrogateescape")

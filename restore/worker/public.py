@@ -13,6 +13,7 @@ import re
 from restore.adapters.postgres import Connection
 from restore.core.toc import Head
 
+_CLOSED_SINCE = 150000
 _OPENS = re.compile(
     r"GRANT\s+(?:[A-Z, ]*\bCREATE\b[A-Z, ]*|ALL(?:\s+PRIVILEGES)?)\s+ON SCHEMA \"?public\"?"
     r" TO [^;]*\bPUBLIC\b"
@@ -20,14 +21,14 @@ _OPENS = re.compile(
 
 
 def lend(connection: Connection) -> bool:
-    """Let everybody create in schema public; False if there is nothing to lend."""
-    row = connection.execute(
-        "SELECT has_schema_privilege('public', oid, 'CREATE') FROM pg_namespace"
-        " WHERE nspname = 'public'"
-    ).fetchone()
-    if row is None or row[0]:
+    """Let everybody create in schema public; False if there is nothing to lend.
+
+    Safe to repeat: a database made from template0 had it for everybody up to 14, and not since.
+    """
+    if connection.info.server_version < _CLOSED_SINCE:
         return False
-    connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'public'").fetchone():
+        connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     return True
 
 
@@ -43,6 +44,4 @@ def is_opened_by(statement: str) -> bool:
 
 
 def is_opened_in(head: Head) -> bool:
-    return any(
-        entry.description == "ACL" and is_opened_by(entry.definition) for entry in head.entries
-    )
+    return any(is_opened_by(entry.definition) for entry in head.entries.described("ACL"))

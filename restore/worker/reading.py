@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from restore.core import archive
+from restore.adapters.ranges import BlobRanges
 from restore.core.dumps import Blob
 from restore.core.toc import Head
+from restore.engine import reading
 from restore.ports import Landing
 
 TAIL_BYTES = 1024
 
 
 def read_head(landing: Landing, url: str, blob: Blob) -> Head:
-    """The header and TOC of an archive, in reads that grow until it is all there.
+    """The header and TOC of an archive.
 
     Raises ArchiveError if it cannot be read.
     """
-    prefix = landing.read(url, blob, 0, min(archive.FIRST_READ_BYTES, blob.size_bytes))
-    while isinstance(head := archive.read_head(prefix, blob.size_bytes), archive.NeedMore):
-        prefix += landing.read(url, blob, len(prefix), head.bytes_wanted - len(prefix))
-    return head
+    return reading.read_head(BlobRanges(landing, url, blob))
 
 
-def read_tail(landing: Landing, url: str, blob: Blob) -> bytes:
-    start = max(0, blob.size_bytes - TAIL_BYTES)
-    return landing.read(url, blob, start, blob.size_bytes - start)
+def read_tail(landing: Landing, url: str, blob: Blob, end: int) -> bytes:
+    """The last bytes before `end`."""
+    start = max(0, end - TAIL_BYTES)
+    return landing.read(url, blob, start, end - start)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 import psycopg
 from psycopg import sql
 
-from restore.adapters.postgres import Connection, read_role_target, settable_roles
+from restore.adapters.postgres import Connection
+from restore.adapters.target import read_role_target, settable_roles
 from restore.core import role_script, roles, script
 from restore.core.dumps import Blob
 from restore.core.messages import TaskResult

@@ -16,8 +16,8 @@ from restore.core.encoding import reader
 from restore.core.messages import TableCount
 from restore.core.sql import quote_identifier
 from restore.errors import DataLossError
-from restore.worker.engine import Loaded, Table
 from restore.worker.job import Job
+from restore.worker.load import Loaded, Table
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _SHOWN = 5

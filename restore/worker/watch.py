@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from restore.core.messages import Progress, Ticket
+from restore.core.messages import Progress, TableProgress, Ticket
 from restore.core.state import Restore, TaskState
+from restore.engine.meter import Meter
 from restore.errors import NotFoundError, RestoreError
 from restore.ports import Clock, Records, States
-from restore.worker.meter import Meter
 from restore.worker.stop import Reason, Stop
 
 log = logging.getLogger("restore.worker")
@@ -116,6 +116,11 @@ class Watch:
             bytes_done=meter.done_bytes,
             bytes_total=meter.total_bytes,
             rate_bytes_per_second=meter.bytes_per_second(),
+            rows=meter.rows,
+            tables=tuple(
+                TableProgress(t.name, t.done_bytes, t.total_bytes, t.rows, t.sessions)
+                for t in meter.tables
+            ),
         )
         self._watched.records.put_progress(ticket.restore, news)
 

@@ -13,11 +13,11 @@ from restore.adapters.tools import Client
 from restore.core.messages import Failure, Report, Result, TaskResult, Ticket, failure
 from restore.core.request import Target
 from restore.core.state import Restore
+from restore.engine.meter import Meter
 from restore.errors import NotFoundError, RestoreError, TargetError
 from restore.ports import Bus, Clock, Hold, Inbox, Landing, Login, Records, Secrets, States
 from restore.worker import cleanup, database, finish, prepare, roles
 from restore.worker.job import Job, Limits
-from restore.worker.meter import Meter
 from restore.worker.stop import Reason, Stop, StoppedError
 from restore.worker.watch import Departure, Watch, Watched, ids, is_expected, is_unwanted
 

@@ -17,10 +17,9 @@ from restore.adapters.postgres import (
     Tls,
     UnreachableError,
     error_of,
-    read_facts,
-    read_role_target,
     said_by_tool,
 )
+from restore.adapters.target import read_facts, read_role_target
 from restore.errors import RestoreError, TargetError, TransientError
 from restore.ports import Login
 

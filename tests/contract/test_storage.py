@@ -13,7 +13,7 @@ from restore.core.messages import Progress
 from restore.errors import InputError, MessageError
 from restore.settings import Connection
 from tests.contract.conftest import NOON, restore
-from tests.contract.proxy import proxy
+from tests.proxy import proxy
 
 
 @pytest.fixture

@@ -188,7 +188,8 @@ def test_the_login_borrows_what_it_cannot_be_yet():
         ((1, 14), 18, (16,), 16),
         (None, 16, (15, 18), 15),
         ((1, 15), 18, (), None),
-        ((9, 9), 18, (18, 99), None),
+        ((9, 9), 18, (18, 99), 99),
+        ((9, 9), 18, (17, 18), None),
     ],
 )
 def test_the_client_reads_the_archive_and_speaks_to_the_server(archive, major, clients, chosen):
@@ -213,3 +214,58 @@ def test_a_side_name_fits_the_server_and_stays_apart(name):
     assert made_name.endswith("__restoring_01234567")
     assert made_name != side_name(name[:-1] + "y", "restoring", ID)
     assert made_name != side_name(name, "before", ID)
+
+
+# ---- who moves the rows ------------------------------------------------------------------------
+
+
+def test_archives_are_streamed_and_scripts_are_run():
+    facts = (CRM, replace(SHOP, format=Format.SCRIPT, archive=None))
+    result = made(facts=facts)
+    assert {s.name: s.engine for s in result.databases} == {
+        "crm": Engine.STREAM,
+        "shop": Engine.PSQL,
+    }
+    assert "engine" not in codes(result.notes)
+
+
+@pytest.mark.parametrize(
+    ("facts", "asked", "reason"),
+    [
+        (replace(CRM, unsuited="its rows come by INSERT"), "auto", "its rows come by INSERT"),
+        (replace(CRM, format=Format.TAR, archive=None), "auto", "it is a tar archive"),
+        (CRM, "pg_restore", "the request asks for it"),
+    ],
+)
+def test_what_is_left_to_pg_restore_is_said_with_its_reason(facts, asked, reason):
+    result = made(facts=(facts,), engine=asked)
+    assert result.refusals == ()
+    assert [step.engine for step in result.databases] == [Engine.PG_RESTORE]
+    assert [n.message for n in result.notes if n.code == "engine"] == [
+        f"by pg_restore, as {reason}"
+    ]
+
+
+def test_an_archive_that_cannot_be_streamed_is_refused_where_only_that_will_do():
+    facts = (replace(CRM, unsuited="its rows come by INSERT"), SHOP)
+    (refusal,) = made(facts=facts, engine="stream").refusals
+    assert refusal.code == "engine-unsuited"
+    assert "its rows come by INSERT" in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("cores", "free", "asked", "connections"),
+    [
+        (4, 1000, None, 4),
+        (4, 1000, 12, 12),
+        (16, 40, None, 9),  # half of what is free, for two databases, each with a watcher
+        (16, 40, 3, 3),
+        (16, 0, 16, 1),
+    ],
+)
+def test_connections_are_as_many_as_cores_unless_server_or_request_allow_less(
+    cores, free, asked, connections
+):
+    target = replace(TARGET, cores=cores, free_connections=free)
+    limit = {} if asked is None else {"connections": asked}
+    assert {s.connections for s in made(target=target, **limit).databases} == {connections}

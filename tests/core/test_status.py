@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from restore.core.events import Claimed, Listed
-from restore.core.messages import Failure, Progress
+from restore.core.messages import Failure, Progress, TableProgress
 from restore.core.problem import problem, status_of
 from restore.core.request import Problem, RequestError, TooLargeError
 from restore.core.status import status
@@ -94,6 +94,16 @@ def test_a_database_that_does_not_move_has_no_time_left():
     (crm,) = shown(prepared("crm").done("roles"), [news])["databases"]
     assert crm["bytesPerSecond"] == 0
     assert "etaSeconds" not in crm
+
+
+def test_tables_that_are_being_loaded_are_shown_with_their_rows():
+    tables = (TableProgress("app.orders", 30, 100, 7, 2),)
+    news = Progress("database-0", 1, "data", NOW, 50, 200, 10.0, rows=9, tables=tables)
+    (crm,) = shown(prepared("crm").done("roles"), [news])["databases"]
+    assert (crm["rowsLoaded"], crm["etaSeconds"]) == (9, 15)
+    assert crm["tablesLoading"] == [
+        {"table": "app.orders", "bytes": {"done": 30, "total": 100}, "rows": 7, "sessions": 2}
+    ]
 
 
 def test_the_instant_the_data_is_of_is_shown_once_it_is_known():

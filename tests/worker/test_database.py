@@ -26,10 +26,10 @@ CRM = "crm_database_archive"
 
 @pytest.fixture
 def ready(bench, dump):
-    """A restore whose next task is its only database."""
+    """A restore whose next task is its only database, which pg_restore will restore."""
     bench.put("roles.sql", dump("pg_dumpall", "--roles-only"))
     bench.put(f"database_{CRM}.sql", dump("pg_dump", "-Fc", CRM))
-    bench.start()
+    bench.start(engine="pg_restore")
     bench.until("database-0")
     return bench
 

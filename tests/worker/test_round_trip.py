@@ -16,10 +16,11 @@ def put_all(bench, dump, *databases):
         bench.put(f"database_{name}.sql", dump("pg_dump", "-Fc", name))
 
 
-def test_a_vault_set_becomes_the_same_databases_and_roles(bench, source, dump):
+@pytest.mark.parametrize("engine", ["auto", "pg_restore"])
+def test_a_vault_set_becomes_the_same_databases_and_roles(bench, source, dump, engine):
     put_all(bench, dump, *SMALL_DATABASES)
     bench.landing.put(bench.container, "backupstarttimestamp", b"2026-03-01T02:03:04Z\n")
-    restore = bench.run()
+    restore = bench.run(engine=engine)
     assert (restore.phase, restore.failure, restore.warnings) == (Phase.SUCCEEDED, None, ())
     assert restore.data_as_of == "2026-03-01T02:03:04Z"
     assert bench.databases() == sorted(SMALL_DATABASES)
@@ -50,10 +51,11 @@ def test_roles_come_with_passwords_and_memberships_and_nothing_stays_borrowed(be
 def test_a_dump_too_large_for_scratch_goes_through_a_pipe_with_the_same_result(bench, source, dump):
     put_all(bench, dump, CRM)
     bench.limits = bench.limits.__class__(scratch_bytes=1)
-    restore = bench.run()
+    restore = bench.run(engine="pg_restore")
     assert restore.failure is None
     expected = fingerprint(source.superuser_conninfo(), CRM)
     assert differences(expected, fingerprint(bench.server.superuser_conninfo(), CRM)) == []
+    assert any("by pg_restore, as the request asks for it" in note for note in restore.notes)
 
 
 def test_a_plain_script_is_restored_and_counted(bench, source, dump):

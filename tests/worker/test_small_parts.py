@@ -7,9 +7,9 @@ import pytest
 from restore.core import archive
 from restore.core.facts import Locale
 from restore.core.toc import Head
+from restore.engine.meter import Meter
 from restore.worker import fence, properties, public
 from restore.worker.database import create_statement
-from restore.worker.meter import Meter
 from restore.worker.stop import Reason, Stop, StoppedError
 from restore.worker.verify import name_of
 from restore.worker.watch import Departure

@@ -6,11 +6,11 @@ import psycopg
 import pytest
 
 from restore.adapters.postgres import Server, Tls
+from restore.engine.meter import Meter
 from restore.errors import DataLossError
 from restore.ports import Login
-from restore.worker.engine import Loaded
 from restore.worker.job import Job, Limits
-from restore.worker.meter import Meter
+from restore.worker.load import Loaded
 from restore.worker.stop import Stop
 from restore.worker.verify import verify
 

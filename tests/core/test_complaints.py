@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from restore.worker.complaints import Kind, Listener
+from restore.core.complaints import Kind, Listener
 
 IGNORED = "pg_restore: warning: errors ignored on restore: 1"
 
@@ -90,3 +90,11 @@ def test_only_a_run_that_says_what_it_ignored_reached_its_end(text, exit_code, f
 def test_an_ignored_error_that_could_not_be_read_still_counts():
     garbled = "pg_restore:pg_restore: err executing\n" + IGNORED
     assert len(verdict(garbled, 1).of(Kind.LOST)) == 1
+
+
+def test_of_very_many_complaints_the_first_are_kept():
+    """A million refused objects must not fill the memory; that some were refused is enough."""
+    text = "pg_restore: error: could not execute query: ERROR:  no {}"
+    found = verdict("\n".join(map(text.format, range(10_005))) + f"\n{IGNORED}", 1)
+    assert len(found.complaints) == 10_000
+    assert found.complaints[-1].message == "no 9999"

@@ -1,6 +1,6 @@
-"""Who moves a dump's content into a staging database: PostgreSQL's own programs.
+"""Who moves a dump's content into a staging database: our engine, or PostgreSQL's own programs.
 
-An engine gets an empty database and a dump, and says what the dump held and what did not arrive.
+Whoever does gets an empty database and a dump, and says what the dump held and what did not arrive.
 Whether the rows are there is not its word to give: they are counted afterwards.
 """
 
@@ -11,20 +11,23 @@ import shutil
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 from restore.adapters.postgres import said_by_tool
+from restore.adapters.ranges import BlobRanges
 from restore.adapters.tools import CHUNK_BYTES, Child, Client, pick, restore_argv, rows_argv
 from restore.core import script
+from restore.core.complaints import Complaint, Kind, Listener
 from restore.core.dumps import FORMAT_PREFIX_BYTES, Blob, Format, format_of
 from restore.core.plan import DatabaseStep, Engine
 from restore.core.sql import copy_target, text_of, tokens
+from restore.core.toc import Head
+from restore.engine.run import Means, finish, restore
 from restore.errors import ArchiveError, RestoreError, ScriptError, ToolError
 from restore.worker import psql, public
-from restore.worker.complaints import Kind, Listener
 from restore.worker.job import Job
 
 _SPARE_BYTES = 64 * 1024 * 1024
@@ -50,15 +53,22 @@ class Loaded:
     opens_public: bool = False  # a script lets everybody create in schema public
     lost: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    head: Head | None = None
+    finish: Callable[[], Loaded] | None = None  # the last thing to do there; more of what was lost
 
 
-def load(job: Job, step: DatabaseStep) -> Loaded:
+def load(job: Job, step: DatabaseStep, notes: tuple[str, ...] = ()) -> Loaded:
     """Bring the content of `step.blob` into the empty database `step.staging`.
+
+    The engine carries on with what it began there; `notes` is what it shall remember till then, and
+    gives back as warnings.
 
     Raises ArchiveError or ScriptError for a dump that cannot be used, ToolError where the programs
     fail, UnreachableError and the like where the server does.
     """
     match step.engine:
+        case Engine.STREAM:
+            return _stream(job, step, notes)
         case Engine.PG_RESTORE:
             return _load_archive(job, step)
         case Engine.PSQL:
@@ -79,6 +89,39 @@ def _chunks(job: Job, blob: Blob) -> Iterator[bytes]:
         raise ArchiveError(
             f"file {blob.name!r}: expected {blob.size_bytes} bytes, found {size_bytes}"
         )
+
+
+# ---- by the engine ---------------------------------------------------------------------------
+
+
+def _stream(job: Job, step: DatabaseStep, notes: tuple[str, ...]) -> Loaded:
+    means = Means(
+        ranges=BlobRanges(job.landing, job.restore.container, step.blob),
+        connect=lambda: job.server.connect(step.staging),
+        client=pick(job.clients, step.client),
+        connections=step.connections,
+        meter=job.meter,
+        check=job.stop.check,
+        ending=job.stop.ending,
+        keep_owners=step.keep_owners,
+        notes=notes,
+    )
+    restored = restore(means)
+    judged = _judged(step, restored.lost, restored.rows)
+    return replace(
+        judged,
+        warnings=(*restored.notes, *judged.warnings),
+        head=restored.head,
+        finish=lambda: _judged(step, finish(means, restored), {}),
+    )
+
+
+def _judged(
+    step: DatabaseStep, complaints: Collection[Complaint], rows: Mapping[Table, int]
+) -> Loaded:
+    lost = tuple(str(c) for c in complaints if c.kind is Kind.LOST)
+    owners = tuple(str(c) for c in complaints if c.kind is Kind.OWNER)
+    return Loaded(rows, lost=lost, warnings=_owner_warning(step, owners))
 
 
 # ---- archives ----------------------------------------------------------------------------------

@@ -1,0 +1,187 @@
+"""Where an archive can be read from: a file, a blob of the landing account, an URL."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import urllib3
+
+from restore.core.dumps import Blob
+from restore.errors import ArchiveError, ConflictError, InputError, NotFoundError, TransientError
+from restore.ports import Landing, Ranges
+
+_TRIES = 5  # in a row, without a single byte
+_SHORT_READ = 64 * 1024
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_CHANGED_HINT = "start again: what was restored of the old file does not go with the new one"
+
+
+class SourceError(TransientError):
+    """The place the dump is read from does not answer."""
+
+    code = "source-unreachable"
+
+
+class SourceRefusedError(InputError):
+    """The place the dump is read from does not give it to us, or not by ranges."""
+
+    code = "source-refused"
+
+
+class BlobRanges:
+    """A blob as it was listed, pinned by its ETag."""
+
+    def __init__(self, landing: Landing, url: str, blob: Blob) -> None:
+        self._landing, self._url, self._blob = landing, url, blob
+        self.name, self.size_bytes, self.version = blob.name, blob.size_bytes, blob.etag
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        data = self._landing.read(self._url, self._blob, offset, size_bytes)
+        return _whole(self, data, offset, size_bytes)
+
+
+class FileRanges:
+    """A file on this machine, pinned by its size and the time it was last written to."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        try:
+            self._file = path.open("rb")
+        except OSError as exc:
+            raise NotFoundError(
+                f"dump {str(path)!r}: expected a file, found: {exc.strerror}"
+            ) from exc
+        self.version = self._version()
+        self.size_bytes = os.fstat(self._file.fileno()).st_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        data = os.pread(self._file.fileno(), size_bytes, offset)
+        while 0 < len(data) < size_bytes:
+            more = os.pread(self._file.fileno(), size_bytes - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        if self._version() != self.version:
+            raise ConflictError(f"dump {self.name!r}: expected it unchanged", _CHANGED_HINT)
+        return _whole(self, data, offset, size_bytes)
+
+    def _version(self) -> str:
+        found = os.fstat(self._file.fileno())
+        return f"{found.st_size}-{found.st_mtime_ns}"
+
+
+class HttpRanges:
+    """A file behind an http or https URL whose server gives ranges, pinned by its ETag.
+
+    Source: RFC 9110, sections 13 (If-Match) and 14 (ranges).
+    """
+
+    def __init__(self, url: str, tries: int = _TRIES) -> None:
+        """Asks for the first byte. The URL's query may be a key: it is in no message.
+
+        Raises SourceRefusedError, SourceError.
+        """
+        self._url, self._tries = url, tries
+        self.name = urlsplit(url).path.rpartition("/")[2] or "archive"
+        self._pool = urllib3.PoolManager(
+            maxsize=32,
+            timeout=urllib3.Timeout(connect=10, read=60),
+            retries=urllib3.Retry(
+                total=tries,
+                backoff_factor=0.5,
+                status_forcelist=(408, 429, 500, 502, 503, 504),
+                raise_on_status=False,
+            ),
+        )
+        self._etag = ""
+        self.size_bytes = -1
+        self._fetch(0, 1, bytearray())
+        self.version = self._etag or str(self.size_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._pool.clear()
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Broken off, it asks for the rest: what came is kept."""
+        got = bytearray()
+        failures = 0
+        while len(got) < size_bytes:
+            before = len(got)
+            try:
+                self._fetch(offset + before, size_bytes - before, got)
+            except SourceError:
+                failures = failures + 1 if len(got) == before else 0
+                if failures >= self._tries:
+                    raise
+        return bytes(got)
+
+    def _fetch(self, offset: int, size_bytes: int, into: bytearray) -> None:
+        headers = {
+            "Range": f"bytes={offset}-{offset + size_bytes - 1}",
+            "Accept-Encoding": "identity",
+        }
+        if self._etag and not self._etag.startswith("W/"):
+            headers["If-Match"] = self._etag
+        try:
+            response = self._pool.request(
+                "GET", self._url, headers=headers, preload_content=False, decode_content=False
+            )
+        except urllib3.exceptions.HTTPError as exc:
+            raise self._unreachable(type(exc).__name__) from exc
+        try:
+            self._check(response.status, response.headers, offset)
+            while len(part := response.read(_SHORT_READ)):
+                into += part
+        except (urllib3.exceptions.HTTPError, OSError) as exc:
+            response.close()
+            raise self._unreachable(type(exc).__name__) from exc
+        finally:
+            response.release_conn()
+
+    def _check(self, status: int, headers: Mapping[str, str], offset: int) -> None:
+        """Is this the range of the file that was asked for?"""
+        if status in (412, 416):
+            raise ConflictError(f"dump {self.name!r}: expected it unchanged", _CHANGED_HINT)
+        if status >= 500 or status in (408, 429):
+            raise self._unreachable(f"status {status}")
+        found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+        if status != 206 or found is None or int(found[1]) != offset:
+            what = "the whole file" if status == 200 else f"status {status}"
+            raise SourceRefusedError(
+                f"dump {self.name!r}: expected a range of it, found {what}",
+                "the URL must be readable as it is, and its server must serve byte ranges",
+            )
+        etag, size_bytes = headers.get("ETag", ""), int(found[3])
+        if self.size_bytes < 0:
+            self._etag, self.size_bytes = etag, size_bytes
+        elif (etag, size_bytes) != (self._etag, self.size_bytes):
+            raise ConflictError(f"dump {self.name!r}: expected it unchanged", _CHANGED_HINT)
+
+    def _unreachable(self, found: str) -> SourceError:
+        return SourceError(f"dump {self.name!r}: expected an answer, found {found}", "try again")
+
+
+def _whole(ranges: Ranges, data: bytes, offset: int, size_bytes: int) -> bytes:
+    if len(data) == size_bytes:
+        return data
+    raise ArchiveError(
+        f"dump {ranges.name!r} at {offset}: expected {size_bytes} bytes, found {len(data)}",
+        "the dump is truncated, or changed while it was read",
+    )

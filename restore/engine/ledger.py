@@ -1,0 +1,141 @@
+"""What is in the database already: written in the same transaction as the thing itself.
+
+In a schema of its own, inside the database that is being restored, until all is there. Whoever
+carries on reads it and does the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from restore.adapters.postgres import Connection
+from restore.core.complaints import Complaint
+from restore.core.suited import LEDGER_SCHEMA as SCHEMA
+from restore.errors import TargetError
+
+_CREATE = f"""
+BEGIN;
+CREATE SCHEMA {SCHEMA};
+CREATE TABLE {SCHEMA}.archive (identity text NOT NULL, notes text[] NOT NULL);
+CREATE TABLE {SCHEMA}.made (entry integer NOT NULL, statements integer NOT NULL);
+CREATE TABLE {SCHEMA}.part (
+    entry integer NOT NULL, slices integer[] NOT NULL, rows bigint NOT NULL,
+    total integer, size_bytes bigint
+);
+CREATE TABLE {SCHEMA}.lost (command text NOT NULL, message text NOT NULL);
+""".encode()
+
+
+class ForeignDatabaseError(TargetError):
+    """The database is neither empty nor one that this archive was being restored into."""
+
+    code = "target-not-empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some slices of an entry's data; with `total` and `size_bytes` once its end was read."""
+
+    entry: int
+    slices: tuple[int, ...]
+    rows: int
+    total: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What is there of one entry's data."""
+
+    slices: set[int] = field(default_factory=set)
+    total: int | None = None
+    size_bytes: int = 0
+    rows: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        return self.total is not None and len(self.slices) == self.total
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The ledger as it was read; it is not kept up to date while it grows."""
+
+    made: dict[int, int]  # statements done, by entry
+    loaded: defaultdict[int, Loaded]
+    lost: list[Complaint]
+    notes: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Grows with everything that is noted."""
+        return sum(self.made.values()) + sum(len(p.slices) for p in self.loaded.values())
+
+
+def create(connection: Connection, identity: str, notes: Sequence[str] = ()) -> None:
+    connection.execute(_CREATE)
+    connection.execute(
+        f"INSERT INTO {SCHEMA}.archive VALUES (%s, %s)".encode(), (identity, list(notes))
+    )
+    connection.execute("COMMIT")
+
+
+def exists(connection: Connection) -> bool:
+    found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (SCHEMA,))
+    return found.fetchone() is not None
+
+
+def identity(connection: Connection) -> str | None:
+    """Of which archive the ledger is; None if there is none."""
+    if not exists(connection):
+        return None
+    row = connection.execute(f"SELECT identity FROM {SCHEMA}.archive".encode()).fetchone()
+    return str(row[0]) if row else None
+
+
+def read(connection: Connection) -> Ledger:
+    """Raises TargetError if there is none."""
+    made: Counter[int] = Counter()
+    for entry, statements in connection.execute(f"SELECT * FROM {SCHEMA}.made".encode()):
+        made[entry] = max(made[entry], statements)
+    loaded: defaultdict[int, Loaded] = defaultdict(Loaded)
+    for entry, slices, rows, total, size in connection.execute(f"TABLE {SCHEMA}.part".encode()):
+        found = loaded[entry]
+        found.slices.update(slices)
+        found.rows += rows
+        if total is not None:
+            found.total, found.size_bytes = total, size
+    lost = [Complaint(*row) for row in connection.execute(f"TABLE {SCHEMA}.lost".encode())]
+    row = connection.execute(f"SELECT notes FROM {SCHEMA}.archive".encode()).fetchone()
+    return Ledger(dict(made), loaded, lost, tuple(row[0]) if row else ())
+
+
+def drop(connection: Connection) -> None:
+    connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE".encode())
+
+
+def made_sql(made: Iterable[tuple[int, int]]) -> bytes:
+    """The statement that notes how many statements of which entries are done."""
+    rows = ",".join(f"({entry},{statements})" for entry, statements in made)
+    return f"INSERT INTO {SCHEMA}.made VALUES {rows};".encode()
+
+
+def note_parts(connection: Connection, parts: Sequence[Part]) -> None:
+    rows = ",".join(
+        "({},'{{{}}}',{},{},{})".format(
+            part.entry,
+            ",".join(map(str, part.slices)),
+            part.rows,
+            "NULL" if part.total is None else part.total,
+            "NULL" if part.size_bytes is None else part.size_bytes,
+        )
+        for part in parts
+    )
+    connection.execute(f"INSERT INTO {SCHEMA}.part VALUES {rows}".encode())
+
+
+def note_lost(connection: Connection, complaint: Complaint) -> None:
+    statement = f"INSERT INTO {SCHEMA}.lost VALUES (%s, %s)".encode()
+    connection.execute(statement, (complaint.command, complaint.message))

@@ -1,0 +1,423 @@
+"""The rows and large objects of an archive, on several sessions at once.
+
+Where the blocks' places are known, the biggest is begun first, and each big one is read by a thread
+of its own. Where they are not (an archive that was written to a pipe, and cannot be searched), the
+archive is read once from front to back. Either way a session that finds nothing left to begin joins
+the block that has most left: its slices go to whoever is free.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+
+import psycopg
+
+from restore.adapters.postgres import FullError, PrivilegeError, error_of
+from restore.core.blocks import Block
+from restore.core.data import DataReader
+from restore.core.toc import Entry, Head, table_data
+from restore.engine import ledger
+from restore.engine.ledger import Ledger, Part
+from restore.engine.meter import Meter
+from restore.engine.reading import WINDOW_BYTES, stream
+from restore.engine.session import AbortedError, Session, Sessions
+from restore.engine.targets import Item, ObjectsTarget, TableTarget, Target
+from restore.errors import DataLossError, TransientError
+from restore.ports import Ranges
+
+PART_BYTES = 64 * 1024 * 1024
+"""A transaction's worth of plain rows: at most so much is done again, on each session."""
+
+_SMALL_BYTES = 256 * 1024  # packed: blocks that go several in one transaction
+_BUNDLE_BYTES = 2 * 1024 * 1024
+_BUNDLE_BLOCKS = 200
+_WHOLE_BYTES = 16 * 1024 * 1024  # packed: the biggest block that one session loads alone
+_JOIN_BYTES = 4 * 1024 * 1024  # packed: with less left than this, a block is not joined
+_QUEUE_ITEMS = 4
+_AHEAD_BYTES = 32 * 1024 * 1024  # read ahead in all
+
+Relations = dict[tuple[str, str], str]
+"""Kind by schema and name, of every table there is."""
+
+
+@dataclass(slots=True)
+class _Feed:
+    """A block whose slices are handed out one by one, by a thread that reads it."""
+
+    target: Target
+    left_bytes: int
+    block: Block | None = None  # None: it is read with all the others
+    items: deque[Item] = field(default_factory=deque)
+    holder: object = None  # who has begun a slice that has more pieces
+    sessions: int = 0
+    total: int | None = None  # slices, once its end was read
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """Blocks that one session loads in one transaction; `parts` reads them, one after the other."""
+
+    size_bytes: int
+    parts: Callable[[], Iterator[_Counted]]
+    whole: bool = False  # one block, of some size
+
+
+class _Counted:
+    """The items of one block, without those that are there already, and how many there were."""
+
+    def __init__(self, target: Target, items: Iterator[Item]) -> None:
+        self.target = target
+        self._items = items
+        self.total = 0
+        self.size_bytes = 0
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in self._items:
+            self.total = item.slice + 1
+            if item.slice not in self.target.done:
+                yield item
+
+
+@dataclass(slots=True)
+class Loading:
+    """One run over the data of an archive. `run` once."""
+
+    head: Head
+    ranges: Ranges
+    blocks: Sequence[Block]  # empty: their places are not known
+    known: Ledger
+    relations: Relations
+    sessions: Sessions
+    connections: int
+    pool: Executor
+    meter: Meter
+    check: Callable[[], None]
+    part_bytes: int = PART_BYTES
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _waiting: deque[_Bundle | _Feed] = field(default_factory=deque)
+    _feeds: list[_Feed] = field(default_factory=list)
+    _feeding: bool = False  # more may come to _waiting
+    _error: BaseException | None = None
+    _created: frozenset[int] = frozenset()
+
+    def run(self) -> None:
+        """Load what is not there yet. Raises the first error of any thread, and ends all others."""
+        self._created = frozenset(self.head.entries.described("TABLE").dump_ids)
+        threads = [self._thread(self._work) for _ in range(self.connections)]
+        if self.blocks:
+            self._waiting.extend(self._units())
+        else:
+            self._feeding = True
+            threads.append(self._thread(self._read_all))
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            try:
+                self.check()
+            except BaseException as exc:
+                self._fail(exc)
+            for thread in threads:
+                thread.join(0.2)
+        if self._error is not None:
+            raise self._error
+
+    def _thread(self, work: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as exc:
+                self._fail(exc)
+
+        return threading.Thread(target=guarded, daemon=True)
+
+    def _fail(self, error: BaseException) -> None:
+        """The first error counts: it ends what everybody else is doing."""
+        with self._changed:
+            if self._error is not None:
+                return
+            self._error = error
+            self._changed.notify_all()
+        self.sessions.abort()
+
+    def _stop_if_failed(self) -> None:
+        if self._error is not None:
+            raise AbortedError("loading: expected to go on, found an error elsewhere")
+
+    # ---- what there is to load -----------------------------------------------------------------
+
+    def _target(self, entry: Entry) -> Target:
+        known = self.known.loaded.get(entry.dump_id)
+        done = frozenset(known.slices) if known else frozenset()
+        if entry.description == "BLOBS":
+            return ObjectsTarget(entry, done)
+        data = table_data(entry)
+        kind = self.relations.get((data.schema, data.table))
+        return TableTarget(
+            entry,
+            label=f"{data.schema}.{data.table}",
+            copy=entry.copy_bytes,
+            done=done,
+            is_ours=kind == "r" and not self._created.isdisjoint(entry.dependencies) and not done,
+            is_there=kind is not None,
+        )
+
+    def _units(self) -> list[_Bundle | _Feed]:
+        """All that is not there yet, the biggest first; small neighbours go together."""
+        known = self.known.loaded
+        todo = [block for block in self.blocks if not known[block.dump_id].is_whole]
+        share = sum(block.size_bytes for block in todo) // (4 * self.connections)
+        units: list[_Bundle | _Feed] = []
+        small: list[Block] = []
+        for block in todo:
+            if block.size_bytes > min(_WHOLE_BYTES, max(share, _SMALL_BYTES)):
+                target = self._target(self.head.entry(block.dump_id))
+                units.append(_Feed(target, block.size_bytes, block))
+            elif block.size_bytes > _SMALL_BYTES:
+                units.append(self._bundle([block], whole=True))
+            else:
+                if small and self._breaks(small, block):
+                    units.append(self._bundle(small))
+                    small = []
+                small.append(block)
+        if small:
+            units.append(self._bundle(small))
+        return sorted(units, key=_size_bytes, reverse=True)
+
+    @staticmethod
+    def _breaks(small: Sequence[Block], block: Block) -> bool:
+        near = block.end - small[0].offset <= _BUNDLE_BYTES and block.offset == small[-1].end
+        return not near or len(small) == _BUNDLE_BLOCKS
+
+    def _bundle(self, blocks: Sequence[Block], whole: bool = False) -> _Bundle:
+        blocks = tuple(blocks)
+
+        def parts() -> Iterator[_Counted]:
+            reader = self._reader(blocks[0].offset, blocks[-1].end)
+            for block in blocks:
+                entry = self.head.entry(block.dump_id)
+                counted = self._begin(reader, entry)
+                counted.size_bytes = block.size_bytes
+                yield counted
+            reader.finish()
+
+        return _Bundle(sum(block.size_bytes for block in blocks), parts, whole)
+
+    def _reader(self, start: int, end: int) -> DataReader:
+        ahead = max(1, _AHEAD_BYTES // (WINDOW_BYTES * self.connections) - 1)
+        chunks = stream(self.ranges, start, end, self.pool, min(ahead, 4), self._stop_if_failed)
+        return DataReader(self.head, self._metered(chunks), start, end)
+
+    def _metered(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+            self.meter.add(size_bytes=len(chunk))
+
+    def _begin(self, reader: DataReader, entry: Entry) -> _Counted:
+        reader.begin(entry)
+        target = self._target(entry)
+        return _Counted(target, target.read(reader, self.head.compression))
+
+    # ---- threads that read ---------------------------------------------------------------------
+
+    def _read_one(self, feed: _Feed) -> None:
+        block = feed.block
+        assert block is not None, "its place is known"
+        reader = self._reader(block.offset, block.end)
+        counted = self._begin(reader, feed.target.entry)
+        self._hand_out(feed, iter(counted), reader, block.end)
+        reader.finish()
+        self._close(feed, counted.total, block.size_bytes)
+
+    def _read_all(self) -> None:
+        """The whole archive, but for blocks whose extent the ledger knows, and which are there."""
+        reader, position = None, self.head.toc_end
+        small: list[_Counted] = []
+        size_bytes = 0
+        for entry in self.head.data_entries:
+            loaded = self.known.loaded.get(entry.dump_id)
+            if loaded is not None and loaded.is_whole:
+                reader, position = None, position + loaded.size_bytes
+                continue
+            reader = reader or self._reader(position, self.head.size_bytes)
+            counted = self._begin(reader, entry)
+            items = iter(counted)
+            first = next(items, None)
+            begun = () if first is None else (first,)
+            if (second := next(items, None)) is None:
+                counted.size_bytes = reader.position - position
+                small.append(_read(counted, begun))
+                size_bytes += sum(item.size_bytes for item in begun)
+                if size_bytes >= _BUNDLE_BYTES or len(small) == _BUNDLE_BLOCKS:
+                    self._offer(_of(small, size_bytes))
+                    small, size_bytes = [], 0
+            else:
+                feed = _Feed(counted.target, self.head.size_bytes - position)
+                self._offer(feed)
+                everything = chain(begun, (second,), items)
+                self._hand_out(feed, everything, reader, self.head.size_bytes)
+                self._close(feed, counted.total, reader.position - position)
+            position = reader.position
+        if small:
+            self._offer(_of(small, size_bytes))
+        if position != self.head.size_bytes or reader is not None:
+            (reader or self._reader(position, self.head.size_bytes)).finish()
+        with self._changed:
+            self._feeding = False
+            self._changed.notify_all()
+
+    def _offer(self, unit: _Bundle | _Feed) -> None:
+        with self._changed:
+            while len(self._waiting) >= self.connections:
+                self._stop_if_failed()
+                self._changed.wait()
+            self._stop_if_failed()
+            self._waiting.append(unit)
+            self._changed.notify_all()
+
+    def _hand_out(self, feed: _Feed, items: Iterator[Item], reader: DataReader, end: int) -> None:
+        for item in items:
+            with self._changed:
+                while len(feed.items) >= _QUEUE_ITEMS:
+                    self._stop_if_failed()
+                    self._changed.wait()
+                self._stop_if_failed()
+                feed.items.append(item)
+                left_bytes = end - reader.position
+                self.meter.add_to(feed.target.label, size_bytes=feed.left_bytes - left_bytes)
+                feed.left_bytes = left_bytes
+                self._changed.notify_all()
+
+    def _close(self, feed: _Feed, total: int, size_bytes: int) -> None:
+        with self._changed:
+            feed.total, feed.size_bytes, feed.left_bytes = total, size_bytes, 0
+            self._changed.notify_all()
+
+    # ---- sessions that load --------------------------------------------------------------------
+
+    def _work(self) -> None:
+        with self.sessions.session() as session:
+            while (unit := self._next()) is not None:
+                if isinstance(unit, _Bundle):
+                    self._load_bundle(session, unit)
+                else:
+                    self._load_feed(session, unit)
+
+    def _next(self) -> _Bundle | _Feed | None:
+        """Something to begin, else something to join; None when there is nothing more to do."""
+        with self._changed:
+            while True:
+                self._stop_if_failed()
+                if self._waiting:
+                    unit = self._waiting.popleft()
+                    self._changed.notify_all()
+                    if isinstance(unit, _Feed):
+                        unit.sessions = 1
+                        self._feeds.append(unit)
+                        if unit.block is not None:
+                            self._thread(partial(self._read_one, unit)).start()
+                    return unit
+                worth = [f for f in self._feeds if f.total is None and f.left_bytes > _JOIN_BYTES]
+                if worth:
+                    feed = max(worth, key=lambda f: f.left_bytes / f.sessions)
+                    feed.sessions += 1
+                    return feed
+                if not self._feeding:
+                    return None
+                self._changed.wait()
+
+    def _load_bundle(self, session: Session, bundle: _Bundle) -> None:
+        parts = []
+        with session.connection.transaction():
+            for counted in bundle.parts():
+                target, number = counted.target, counted.target.entry.dump_id
+                with self.meter.table(target.label, counted.size_bytes), _taken(target, session):
+                    loaded = target.load(session.connection, iter(counted), bundle.whole)
+                slices = tuple(loaded.slices)
+                parts.append(Part(number, slices, loaded.rows, counted.total, counted.size_bytes))
+            ledger.note_parts(session.connection, parts)
+        self.meter.add(rows=sum(part.rows for part in parts))
+
+    def _load_feed(self, session: Session, feed: _Feed) -> None:
+        target, number = feed.target, feed.target.entry.dump_id
+        with self.meter.table(target.label, feed.left_bytes):
+            while (first := self._take(feed, session)) is not None:
+                with session.connection.transaction():
+                    items = chain((first,), self._part(feed, session, first))
+                    with _taken(target, session):
+                        loaded = target.load(session.connection, items, whole=False)
+                    ledger.note_parts(
+                        session.connection, [Part(number, tuple(loaded.slices), loaded.rows)]
+                    )
+                self.meter.add(rows=loaded.rows)
+                self.meter.add_to(target.label, rows=loaded.rows)
+        with self._changed:
+            feed.sessions -= 1
+            if feed.sessions:
+                return
+            self._feeds.remove(feed)
+        ledger.note_parts(session.connection, [Part(number, (), 0, feed.total, feed.size_bytes)])
+
+    def _part(self, feed: _Feed, session: Session, first: Item) -> Iterator[Item]:
+        """What else goes into the same transaction as `first`."""
+        size_bytes, item = first.size_bytes, first
+        while size_bytes < self.part_bytes or not item.ends:
+            following = self._take(feed, session)
+            if following is None:
+                return
+            item = following
+            size_bytes += item.size_bytes
+            yield item
+
+    def _take(self, feed: _Feed, session: Session) -> Item | None:
+        """The next item; None behind the last. Who has begun a slice gets all of it."""
+        with self._changed:
+            while True:
+                self._stop_if_failed()
+                if feed.items and feed.holder in (None, session):
+                    item = feed.items.popleft()
+                    feed.holder = None if item.ends else session
+                    self._changed.notify_all()
+                    return item
+                if not feed.items and feed.total is not None:
+                    return None
+                self._changed.wait()
+
+
+@contextmanager
+def _taken(target: Target, session: Session) -> Iterator[None]:
+    """Raises DataLossError where the server does not take the rows."""
+    try:
+        yield
+    except psycopg.Error as exc:
+        found = error_of(exc, session.connection)
+        if isinstance(found, TransientError | FullError | PrivilegeError):
+            raise found from exc
+        raise DataLossError(
+            f"{target.label}: expected the server to take what the dump holds, found:"
+            f" {exc.diag.message_primary or type(exc).__name__}",
+            "nothing was published; see what the server refused, then restore again",
+        ) from exc
+
+
+def _size_bytes(unit: _Bundle | _Feed) -> int:
+    return unit.size_bytes if isinstance(unit, _Bundle) else unit.left_bytes
+
+
+def _read(counted: _Counted, items: Sequence[Item]) -> _Counted:
+    """The same with its items, which were read."""
+    held = _Counted(counted.target, iter(items))
+    held.total, held.size_bytes = counted.total, counted.size_bytes
+    return held
+
+
+def _of(parts: Sequence[_Counted], size_bytes: int) -> _Bundle:
+    held = tuple(parts)
+    return _Bundle(size_bytes, lambda: iter(held))

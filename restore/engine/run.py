@@ -1,0 +1,308 @@
+"""One archive into one database, from its first statement to its last.
+
+    guard     one engine at a time in a database; what a dead one left behind is ended
+    ledger    what is there already, if this goes on with what another one began
+    schema    types, functions, tables: what rows need
+    data      rows and large objects
+    sequences
+    indexes   and keys, beside each other
+    rest      triggers, foreign keys (unchecked), … in pg_restore's order
+    checks    of the foreign keys, beside each other
+    access    policies, publications, grants
+    views     materialized ones, refreshed
+
+and, once the caller has seen that all is right, the ledger goes and event triggers come.
+
+A connection that is lost, or a server that restarts, costs what was not committed: once the server
+answers again, the same steps are gone through, and the ledger says what to leave out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from restore.adapters.postgres import BusyError, Connection, UnreachableError
+from restore.adapters.tools import Client
+from restore.core.blocks import Block
+from restore.core.complaints import Complaint
+from restore.core.index import MAX_WINDOW_BYTES, index, suitable_pace
+from restore.core.post import CHAINS, Build, Step, post
+from restore.core.toc import Compression, Head, OffsetFlag
+from restore.engine import guard, ledger
+from restore.engine.beside import Beside, Budget
+from restore.engine.contents import Contents
+from restore.engine.ledger import Ledger
+from restore.engine.loading import PART_BYTES, Loading, Relations
+from restore.engine.making import make, make_here
+from restore.engine.meter import Meter
+from restore.engine.reading import drive
+from restore.engine.session import AbortedError, Sessions
+from restore.ports import Ranges
+
+_PATIENCE_SECONDS = 600.0  # with a server that does not come back
+_FIRST_SECONDS = 30.0  # with one that was never there
+_PAUSE_SECONDS = 1.0
+_READERS = 16
+_SERVER_LOST = (UnreachableError, BusyError, AbortedError)
+
+T = TypeVar("T")
+
+
+def _unasked(end: Callable[[], None]) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the engine works with.
+
+    `connect` gives a new session in the database, all of one application name and no other's.
+    `check` is called often and raises when the restore is to stop; what `ending` is given ends what
+    runs, and may be called by any thread while its context is open. `connections` is how many
+    sessions work side by side; one more holds the guard. `part_bytes` is how much of a big table
+    goes into one transaction, in plain bytes: so much each session may have to do again.
+    """
+
+    ranges: Ranges
+    connect: Callable[[], Connection]
+    client: Client
+    connections: int
+    meter: Meter = field(default_factory=Meter)
+    check: Callable[[], None] = lambda: None
+    ending: Callable[[Callable[[], None]], AbstractContextManager[None]] = _unasked
+    keep_owners: bool = True
+    notes: tuple[str, ...] = ()
+    patience_seconds: float = _PATIENCE_SECONDS
+    part_bytes: int = PART_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came of it.
+
+    `rows` are those of the archive, by schema and table as its COPY statements name them;
+    `notes` what `Means.notes` said when the ledger was begun.
+    """
+
+    head: Head
+    rows: dict[tuple[str, str], int]
+    lost: tuple[Complaint, ...]
+    notes: tuple[str, ...]
+    seconds: dict[str, float]  # by phase, of this run
+    last: tuple[Step, ...]  # what `finish` makes
+    preamble: tuple[bytes, ...]
+
+
+def restore(means: Means) -> Restored:
+    """Bring the archive into the database, which is empty or holds its ledger.
+
+    Leaves the ledger there, for whoever has something to prove first: `finish` drops it. Safe to
+    repeat, also after it was killed.
+    Raises ArchiveError for a damaged archive, ConflictError for one that changed, TargetError where
+    the server or the login cannot take it, UnreachableError for a server that stays away.
+    """
+    with (
+        Contents(means.ranges, means.client, means.keep_owners) as contents,
+        ThreadPoolExecutor(_READERS, "reading") as pool,
+    ):
+        run = _Run(means, contents, pool)
+        return _patiently(run.attempt, lambda: run.progress, means)
+
+
+def finish(means: Means, restored: Restored) -> tuple[Complaint, ...]:
+    """Take the ledger away and make the event triggers; what of them the server refused.
+
+    One transaction, and on disk when this returns: nothing of the engine is left in the database.
+    They come last, for they would fire at what a restore does, and log it, or forbid it. Another
+    engine that waited for the end of this one may have come first: then there is nothing to do.
+    """
+    return _patiently(lambda: _finish(means, restored), lambda: 1, means)
+
+
+def _finish(means: Means, restored: Restored) -> tuple[Complaint, ...]:
+    with (
+        guard.hold(means.connect, means.check),
+        Sessions(means.connect, restored.preamble).session() as session,
+    ):
+        if not ledger.exists(session.connection):
+            return ()
+        session.connection.execute("SET synchronous_commit = on")
+        with session.connection.transaction():
+            ledger.drop(session.connection)
+            return tuple(make_here(session, restored.last))
+
+
+def _patiently(work: Callable[[], T], progress: Callable[[], int], means: Means) -> T:
+    """Begin again as often as the server is lost, as long as that gets us anywhere."""
+    seen, give_up = -1, 0.0
+    pause = threading.Event()
+    while True:
+        try:
+            return work()
+        except _SERVER_LOST:
+            now, reached = time.monotonic(), progress()
+            if reached > seen:
+                seen = reached
+                give_up = now + (means.patience_seconds if reached else _FIRST_SECONDS)
+            elif now > give_up:
+                raise
+        means.meter.enter("waiting for the server")
+        means.check()
+        pause.wait(_PAUSE_SECONDS)
+
+
+class _Run:
+    """One restore, in as many attempts as it takes. `progress` grows with what the ledger holds."""
+
+    def __init__(self, means: Means, contents: Contents, pool: Executor) -> None:
+        self._means, self._contents, self._pool = means, contents, pool
+        self._blocks: Sequence[Block] | None = None
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self.progress = 0
+
+    def attempt(self) -> Restored:
+        """All that the ledger does not hold yet."""
+        contents, means = self._contents, self._means
+        sessions = Sessions(means.connect)
+        with (
+            guard.hold(means.connect, means.check) as connection,
+            means.ending(sessions.abort),
+        ):
+            known = guard.open_ledger(connection, contents.identity, means.notes)
+            self.progress = 1 + known.size
+            with self._phase("schema"):
+                sessions.preamble = self._before(sessions, known)
+            with self._phase("index"):
+                blocks = self._find_blocks()
+            with self._phase("data"):
+                self._load(sessions, known, blocks, guard.relations(connection))
+            known = ledger.read(connection)
+            last = self._after(sessions, known, Budget.of(connection, means.connections))
+            known = ledger.read(connection)
+        return Restored(
+            contents.head,
+            rows=_rows(contents.head, known),
+            lost=tuple(dict.fromkeys(known.lost)),
+            notes=known.notes,
+            seconds=dict(self._seconds),
+            last=last,
+            preamble=tuple(sessions.preamble),
+        )
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self._means.meter.enter(name)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.monotonic() - began
+
+    # ---- before the data -----------------------------------------------------------------------
+
+    def _before(self, sessions: Sessions, known: Ledger) -> tuple[bytes, ...]:
+        """What rows need; returns how pg_restore sets up a session for this archive."""
+        script = self._contents.script(self._contents.early, self._means.check)
+        preamble = next(script).statements
+        sessions.preamble = preamble
+        todo = (Step(entry, 0, len(entry.statements)) for entry in script)
+        self._make(sessions, todo, known.made)
+        return preamble
+
+    def _make(self, sessions: Sessions, steps: Iterable[Step], made: dict[int, int]) -> None:
+        with sessions.session() as session:
+            for _ in make(session, steps, made):
+                self._means.check()
+
+    # ---- data ----------------------------------------------------------------------------------
+
+    def _find_blocks(self) -> Sequence[Block]:
+        """Where each block lies; nothing if finding that out would mean reading everything."""
+        if self._blocks is None:
+            head = self._contents.head
+            cheap = _has_offsets(head) or _can_be_searched(head)
+            self._blocks = drive(index(head), self._means.ranges, self._pool) if cheap else ()
+        return self._blocks
+
+    def _load(
+        self, sessions: Sessions, known: Ledger, blocks: Sequence[Block], relations: Relations
+    ) -> None:
+        head, means = self._contents.head, self._means
+        there = known.loaded.values()
+        means.meter.enter("data", head.size_bytes - head.toc_end)
+        means.meter.add(sum(p.size_bytes for p in there), sum(p.rows for p in there))
+        loading = Loading(
+            head,
+            means.ranges,
+            blocks,
+            known,
+            relations,
+            sessions,
+            means.connections,
+            self._pool,
+            means.meter,
+            means.check,
+            means.part_bytes,
+        )
+        loading.run()
+
+    # ---- after the data ------------------------------------------------------------------------
+
+    def _after(self, sessions: Sessions, known: Ledger, budget: Budget) -> tuple[Step, ...]:
+        """All but what has to come last, which is returned."""
+        late, made = self._contents.late, known.made
+        todo = [i for i in late if i not in made or late[i].description in CHAINS]
+        script = self._contents.script(todo, self._means.check)
+        next(script)
+        plan = post(list(script), late, self._table_sizes(known))
+
+        def in_turn(phase: str, steps: Iterable[Step]) -> None:
+            with self._phase(phase):
+                self._make(sessions, steps, made)
+
+        def beside(phase: str, builds: Sequence[Build]) -> None:
+            with self._phase(phase):
+                Beside(builds, made, sessions, budget, self._means.check).run()
+
+        in_turn("sequences", plan.between)
+        beside("indexes", plan.build)
+        in_turn("rest", plan.middle)
+        beside("checks", plan.validate)
+        in_turn("access", plan.tail)
+        beside("views", plan.refresh)
+        return plan.last
+
+    def _table_sizes(self, known: Ledger) -> dict[int, int]:
+        """Bytes of packed rows by the id of the table's entry."""
+        entries = self._contents.head.entries
+        tables = frozenset(entries.described("TABLE").dump_ids)
+        return {
+            table: known.loaded[entry.dump_id].size_bytes
+            for entry in entries.described("TABLE DATA").with_data
+            for table in tables.intersection(entry.dependencies)
+        }
+
+
+def _has_offsets(head: Head) -> bool:
+    return all(entry.flag is OffsetFlag.SET for entry in head.data_entries)
+
+
+def _can_be_searched(head: Head) -> bool:
+    """Only gzip's chunks are of one length, and only big blocks can be leapt over."""
+    wide = suitable_pace(head).window_bytes
+    return head.compression is Compression.GZIP and wide < MAX_WINDOW_BYTES
+
+
+def _rows(head: Head, known: Ledger) -> dict[tuple[str, str], int]:
+    """Rows by table; several entries may bring rows to one, through a partitioned table."""
+    rows: Counter[tuple[str, str]] = Counter()
+    for data in head.each_table():
+        rows[data.schema, data.table] += known.loaded[data.entry.dump_id].rows
+    return dict(rows)
