@@ -41,7 +41,7 @@ class Contents:
     keep_owners: bool = True
     head: Head = field(init=False)
     identity: str = field(init=False)
-    early: list[int] = field(init=False)
+    early: dict[int, Outline] = field(init=False)
     late: dict[int, Outline] = field(init=False)
     _toc: IO[bytes] = field(init=False)
     _held: ExitStack = field(default_factory=ExitStack)
@@ -57,10 +57,10 @@ class Contents:
         toc = memoryview(self.head.raw)[: self.head.toc_end]
         digest = hashlib.sha256(toc).hexdigest()[:32]
         self.identity = f"{digest} {self.ranges.size_bytes} bytes, slices of {SLICE_BYTES}"
-        self.early, self.late = [], {}
+        self.early, self.late = {}, {}
         for outline in outlines(self.head.entries):
             if outline.stage is Stage.BEFORE:
-                self.early.append(outline.dump_id)
+                self.early[outline.dump_id] = outline
             elif outline.stage is not Stage.DATA:
                 self.late[outline.dump_id] = outline
         self._toc = self._held.enter_context(tempfile.TemporaryFile())

@@ -30,6 +30,7 @@ from typing import TypeVar
 
 from restore.adapters.postgres import BusyError, Connection, UnreachableError
 from restore.adapters.tools import Client
+from restore.core.before import waves
 from restore.core.blocks import Block
 from restore.core.complaints import Complaint
 from restore.core.index import MAX_WINDOW_BYTES, index, suitable_pace
@@ -177,14 +178,15 @@ class _Run:
         ):
             known = guard.open_ledger(connection, contents.identity, means.notes)
             self.progress = 1 + known.size
+            budget = Budget.of(connection, means.connections)
             with self._phase("schema"):
-                sessions.preamble = self._before(sessions, known)
+                sessions.preamble = self._before(sessions, known, budget)
             with self._phase("index"):
                 blocks = self._find_blocks()
             with self._phase("data"):
                 self._load(sessions, known, blocks, guard.relations(connection))
             known = ledger.read(connection)
-            last = self._after(sessions, known, Budget.of(connection, means.connections))
+            last = self._after(sessions, known, budget)
             known = ledger.read(connection)
         return Restored(
             contents.head,
@@ -207,13 +209,19 @@ class _Run:
 
     # ---- before the data -----------------------------------------------------------------------
 
-    def _before(self, sessions: Sessions, known: Ledger) -> tuple[bytes, ...]:
+    def _before(self, sessions: Sessions, known: Ledger, budget: Budget) -> tuple[bytes, ...]:
         """What rows need; returns how pg_restore sets up a session for this archive."""
-        script = self._contents.script(self._contents.early, self._means.check)
+        outline, made = self._contents.early, known.made
+        script = self._contents.script(outline, self._means.check)
         preamble = next(script).statements
         sessions.preamble = preamble
-        todo = (Step(entry, 0, len(entry.statements)) for entry in script)
-        self._make(sessions, todo, known.made)
+        with sessions.session() as session:
+            for wave in waves(script, outline):
+                if len(wave) == 1:
+                    for _ in make(session, wave[0].steps, made):
+                        self._means.check()
+                else:
+                    Beside(wave, made, sessions, budget, self._means.check).run()
         return preamble
 
     def _make(self, sessions: Sessions, steps: Iterable[Step], made: dict[int, int]) -> None:
