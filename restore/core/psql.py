@@ -90,6 +90,18 @@ _PLAIN = re.compile(
     % {b"word": _WORD},
     re.VERBOSE,
 )
+# Most statements of a schema: nothing in them but words, plain literals, names, and parentheses two
+# deep, so that their first semicolon ends them. What begins otherwise is read token by token.
+_SIMPLE_PARTS = (
+    rb"""[^-'"$/;()\\]++ | (?<![A-Za-z0-9_$&\x80-\xff])'[^'\\]*+'(?=[ \t\n,.:;=()]) | "[^"]*+\""""
+)
+_SIMPLE = re.compile(
+    rb"""(?!(?i:copy|create\s+(?:or\s+replace\s+)?(?:function|procedure))\b)
+    [A-Za-z](?: %(parts)s | \( (?: %(parts)s | \( (?: %(parts)s )*+ \) )*+ \) )*+;"""
+    % {b"parts": _SIMPLE_PARTS},
+    re.VERBOSE,
+)
+_LINE_COMMENT = re.compile(rb"--[^\n\r]*+(?=[\n\r].)", re.DOTALL)
 _LONGEST_WORD_BYTES = 1024 * 1024
 _SPACE = re.compile(rb"[ \t\n\r\f\v]*+")
 _LINE_END = re.compile(rb"[\n\r]|\Z")
@@ -257,6 +269,14 @@ class _Reader:
             self.more()
 
     def piece(self) -> Piece:
+        if simple := _SIMPLE.match(self.data, self.scan):
+            self.scan = simple.end()
+            text = self.take()
+            self.watch(text)
+            return Statement(text)
+        if comment := _LINE_COMMENT.match(self.data, self.scan):
+            self.scan = comment.end() + 1
+            return Comment(self.take().rstrip())
         opening = self.lookahead(2)
         if opening == b"--":
             self.seek(_LINE_END, "the end of a line")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -311,13 +312,24 @@ def statement_tokens(entry: Entry, statement: str) -> list[Token]:
         raise ArchiveError(f"entry {entry.dump_id} ({entry.description}): {exc}") from exc
 
 
+# Names without quotes, as most are: there is nothing in them to look twice at.
+_PLAIN_NAME = rb"[a-z_][a-z0-9_]*+"
+_PLAIN_COPY = re.compile(
+    rb"COPY (%(name)s)\.(%(name)s) (?: |\((%(name)s(?:, %(name)s)*+)\) )FROM stdin;\n*"
+    % {b"name": _PLAIN_NAME}
+)
+
+
 def table_data(entry: Entry) -> TableData:
     """The table whose rows the entry brings.
 
     Raises ArchiveError for a COPY statement of an unknown form.
     """
-    if not entry.copy_statement:
+    if not entry.copy_bytes:
         return TableData(entry.namespace, entry.tag, None, entry)
+    if plain := _PLAIN_COPY.fullmatch(entry.copy_bytes):
+        schema, table, columns = (part.decode() for part in plain.groups(b""))
+        return TableData(schema, table, tuple(columns.split(", ")) if columns else (), entry)
     target = copy_target(statement_tokens(entry, entry.copy_statement))
     if target is None:
         raise ArchiveError(

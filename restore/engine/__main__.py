@@ -24,15 +24,22 @@ from restore.adapters.postgres import Connection, connect_by_conninfo
 from restore.adapters.ranges import FileRanges, HttpRanges
 from restore.adapters.tools import Client, find_clients
 from restore.core.complaints import Complaint, Kind
+from restore.core.dumps import FORMAT_PREFIX_BYTES, Format, format_of
 from restore.core.facts import client_for
 from restore.engine.meter import Meter
-from restore.engine.reading import read_head
 from restore.engine.run import Means, Restored, finish, restore
-from restore.errors import RestoreError, ToolError
+from restore.errors import ArchiveError, RestoreError, ToolError
 from restore.ports import Ranges
 
 _APPLICATION = "restore-engine"
 _DEFAULT_CONNECTIONS = 4
+
+_FOUND = {
+    Format.TAR: "a tar archive",
+    Format.SCRIPT: "plain SQL, or other text",
+    Format.EMPTY: "an empty file",
+    Format.UNKNOWN: "something else",
+}
 
 DONE, LOST, FAILED, INTERRUPTED = 0, 3, 5, 130
 """Exit codes: all is there; all but the objects that were named; it failed; Ctrl-C or SIGTERM."""
@@ -121,7 +128,13 @@ def _client(ranges: Ranges, server_major: int) -> Client:
     """The pg_restore for this archive and server, of those in RESTORE_PG_BINDIRS and Debian's."""
     folders = tuple(filter(None, os.environ.get("RESTORE_PG_BINDIRS", "").split(":")))
     clients = find_clients(folders)
-    version = read_head(ranges).version[:2]
+    prefix = ranges.read(0, min(FORMAT_PREFIX_BYTES, ranges.size_bytes))
+    if (form := format_of(prefix)) is not Format.ARCHIVE:
+        raise ArchiveError(
+            f"dump {ranges.name!r}: expected an archive of pg_dump -Fc, found {_FOUND[form]}",
+            "tar archives are pg_restore's, plain SQL is psql's",
+        )
+    version = (prefix[5], prefix[6])
     major = client_for(version, tuple(clients), server_major)
     if major is None:
         found = ", ".join(map(str, sorted(clients))) or "none"

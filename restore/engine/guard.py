@@ -40,6 +40,16 @@ def hold(connect: Callable[[], Connection], check: Callable[[], None]) -> Iterat
         yield connection
 
 
+def stands(connection: Connection) -> None:
+    """Is the guard still held, and the server the one it was?
+
+    To be asked by whoever opens another session: behind a crash that nobody noticed it would build
+    on what was committed, but not on disk yet, and is gone. Raises UnreachableError.
+    """
+    with translated(connection):
+        connection.execute("SELECT 1")
+
+
 def open_ledger(connection: Connection, identity: str, notes: tuple[str, ...]) -> Ledger:
     """What there is already; a new ledger in an empty database.
 

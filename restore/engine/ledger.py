@@ -112,6 +112,15 @@ def read(connection: Connection) -> Ledger:
     return Ledger(dict(made), loaded, lost, tuple(row[0]) if row else ())
 
 
+def settle(connection: Connection) -> None:
+    """See all that was committed so far on disk, by a write of our own that is waited for.
+
+    An insert: a publication for all tables forbids updates where there is no key.
+    """
+    connection.execute("SET synchronous_commit = on")
+    connection.execute(made_sql([(0, 0)]))
+
+
 def drop(connection: Connection) -> None:
     connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE".encode())
 

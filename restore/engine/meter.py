@@ -43,7 +43,7 @@ class Meter:
         """A new phase; with `total_bytes`, one that counts from 0."""
         self.phase = phase
         if total_bytes is not None:
-            self.done_bytes, self.total_bytes = 0, total_bytes
+            self.done_bytes, self.total_bytes, self.rows = 0, total_bytes, 0
             self._marks.clear()
 
     def add(self, size_bytes: int = 0, rows: int = 0) -> None:

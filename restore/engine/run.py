@@ -24,8 +24,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from restore.adapters.postgres import BusyError, Connection, UnreachableError
@@ -128,10 +129,9 @@ def finish(means: Means, restored: Restored) -> tuple[Complaint, ...]:
 
 
 def _finish(means: Means, restored: Restored) -> tuple[Complaint, ...]:
-    with (
-        guard.hold(means.connect, means.check),
-        Sessions(means.connect, restored.preamble).session() as session,
-    ):
+    with guard.hold(means.connect, means.check) as connection, ExitStack() as held:
+        sessions = Sessions(means.connect, partial(guard.stands, connection), restored.preamble)
+        session = held.enter_context(sessions.session())
         if not ledger.exists(session.connection):
             return ()
         session.connection.execute("SET synchronous_commit = on")
@@ -160,24 +160,26 @@ def _patiently(work: Callable[[], T], progress: Callable[[], int], means: Means)
 
 
 class _Run:
-    """One restore, in as many attempts as it takes. `progress` grows with what the ledger holds."""
+    """One restore, in as many attempts as it takes. `progress` grows with what is committed."""
 
     def __init__(self, means: Means, contents: Contents, pool: Executor) -> None:
         self._means, self._contents, self._pool = means, contents, pool
         self._blocks: Sequence[Block] | None = None
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        self.progress = 0
+        self._known: Ledger | None = None
+
+    @property
+    def progress(self) -> int:
+        return 0 if self._known is None else 1 + self._known.size + self._means.meter.rows
 
     def attempt(self) -> Restored:
         """All that the ledger does not hold yet."""
         contents, means = self._contents, self._means
-        sessions = Sessions(means.connect)
-        with (
-            guard.hold(means.connect, means.check) as connection,
-            means.ending(sessions.abort),
-        ):
+        with guard.hold(means.connect, means.check) as connection, ExitStack() as held:
+            sessions = Sessions(means.connect, partial(guard.stands, connection))
+            held.enter_context(means.ending(sessions.abort))
             known = guard.open_ledger(connection, contents.identity, means.notes)
-            self.progress = 1 + known.size
+            self._known = known
             budget = Budget.of(connection, means.connections)
             with self._phase("schema"):
                 sessions.preamble = self._before(sessions, known, budget)
@@ -185,8 +187,9 @@ class _Run:
                 blocks = self._find_blocks()
             with self._phase("data"):
                 self._load(sessions, known, blocks, guard.relations(connection))
-            known = ledger.read(connection)
+            known = self._known = ledger.read(connection)
             last = self._after(sessions, known, budget)
+            ledger.settle(connection)
             known = ledger.read(connection)
         return Restored(
             contents.head,

@@ -37,9 +37,13 @@ class Session:
 
 @dataclass(slots=True)
 class Sessions:
-    """Opens sessions, and ends what they are doing when the restore is to stop."""
+    """Opens sessions, and ends what they are doing when the restore is to stop.
+
+    `stands` raises where what is known of the database may no longer hold.
+    """
 
     connect: Callable[[], Connection]
+    stands: Callable[[], None]
     preamble: Sequence[bytes] = ()
     _open: list[Connection] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -58,6 +62,7 @@ class Sessions:
                 if self._aborted:
                     raise AbortedError("session: expected to be wanted, found an order to stop")
             try:
+                self.stands()
                 connection.execute("SET synchronous_commit = off")
                 for statement in self.preamble:
                     if b"transaction_timeout" not in statement or (
