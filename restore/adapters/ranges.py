@@ -17,6 +17,7 @@ from restore.errors import ArchiveError, ConflictError, InputError, NotFoundErro
 from restore.ports import Landing, Ranges
 
 _TRIES = 5  # in a row, without a single byte
+_PATIENCE_SECONDS = 60.0  # with a connection on which nothing comes
 _SHORT_READ = 64 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _CHANGED_HINT = "start again: what was restored of the old file does not go with the new one"
@@ -83,12 +84,15 @@ class FileRanges:
 
 
 class HttpRanges:
-    """A file behind an http or https URL whose server gives ranges, pinned by its ETag.
+    """A file behind an http or https URL whose server gives ranges, pinned by its ETag, or the time
+    it was last written to where the server gives none.
 
     Source: RFC 9110, sections 13 (If-Match) and 14 (ranges).
     """
 
-    def __init__(self, url: str, tries: int = _TRIES) -> None:
+    def __init__(
+        self, url: str, tries: int = _TRIES, patience_seconds: float = _PATIENCE_SECONDS
+    ) -> None:
         """Asks for the first byte. The URL's query may be a key: it is in no message.
 
         Raises SourceRefusedError, SourceError.
@@ -97,7 +101,7 @@ class HttpRanges:
         self.name = urlsplit(url).path.rpartition("/")[2] or "archive"
         self._pool = urllib3.PoolManager(
             maxsize=32,
-            timeout=urllib3.Timeout(connect=10, read=60),
+            timeout=urllib3.Timeout(connect=10, read=patience_seconds),
             retries=urllib3.Retry(
                 total=tries,
                 backoff_factor=0.5,
@@ -105,10 +109,9 @@ class HttpRanges:
                 raise_on_status=False,
             ),
         )
-        self._etag = ""
+        self._etag, self.version = "", ""
         self.size_bytes = -1
-        self._fetch(0, 1, bytearray())
-        self.version = self._etag or str(self.size_bytes)
+        self.read(0, 1)
 
     def __enter__(self) -> Self:
         return self
@@ -123,13 +126,14 @@ class HttpRanges:
         got = bytearray()
         failures = 0
         while len(got) < size_bytes:
-            before = len(got)
+            before, broken = len(got), self._unreachable("none")
             try:
                 self._fetch(offset + before, size_bytes - before, got)
-            except SourceError:
-                failures = failures + 1 if len(got) == before else 0
-                if failures >= self._tries:
-                    raise
+            except SourceError as exc:
+                broken = exc
+            failures = failures + 1 if len(got) == before else 0
+            if failures >= self._tries:
+                raise broken
         return bytes(got)
 
     def _fetch(self, offset: int, size_bytes: int, into: bytearray) -> None:
@@ -145,33 +149,39 @@ class HttpRanges:
             )
         except urllib3.exceptions.HTTPError as exc:
             raise self._unreachable(type(exc).__name__) from exc
+        left_bytes = size_bytes
         try:
-            self._check(response.status, response.headers, offset)
-            while len(part := response.read(_SHORT_READ)):
+            self._check(response.status, response.headers, offset, size_bytes)
+            while left_bytes and (part := response.read(min(left_bytes, _SHORT_READ))):
                 into += part
+                left_bytes -= len(part)
         except (urllib3.exceptions.HTTPError, OSError) as exc:
-            response.close()
             raise self._unreachable(type(exc).__name__) from exc
         finally:
-            response.release_conn()
+            if left_bytes:
+                response.close()
+            else:
+                response.release_conn()
 
-    def _check(self, status: int, headers: Mapping[str, str], offset: int) -> None:
-        """Is this the range of the file that was asked for?"""
-        if status in (412, 416):
+    def _check(self, status: int, headers: Mapping[str, str], offset: int, size_bytes: int) -> None:
+        """Is this the range of the file that was asked for, or its beginning?"""
+        if status in (412, 416) and self.size_bytes >= 0:
             raise ConflictError(f"dump {self.name!r}: expected it unchanged", _CHANGED_HINT)
         if status >= 500 or status in (408, 429):
             raise self._unreachable(f"status {status}")
         found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-        if status != 206 or found is None or int(found[1]) != offset:
+        first, last, total = map(int, found.groups()) if found else (-1, -1, -1)
+        if status != 206 or first != offset or last >= offset + size_bytes:
             what = "the whole file" if status == 200 else f"status {status}"
             raise SourceRefusedError(
                 f"dump {self.name!r}: expected a range of it, found {what}",
                 "the URL must be readable as it is, and its server must serve byte ranges",
             )
-        etag, size_bytes = headers.get("ETag", ""), int(found[3])
+        etag = headers.get("ETag", "")
+        version = etag or f"{total} {headers.get('Last-Modified', '')}"
         if self.size_bytes < 0:
-            self._etag, self.size_bytes = etag, size_bytes
-        elif (etag, size_bytes) != (self._etag, self.size_bytes):
+            self._etag, self.size_bytes, self.version = etag, total, version
+        elif (version, total) != (self.version, self.size_bytes):
             raise ConflictError(f"dump {self.name!r}: expected it unchanged", _CHANGED_HINT)
 
     def _unreachable(self, found: str) -> SourceError:

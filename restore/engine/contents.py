@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import IO, Self
+from typing import IO, NamedTuple, Self
 
 from restore.adapters.tools import Child, Client, script_argv
 from restore.core.entries import EntrySql, entries
 from restore.core.post import Outline, Stage, outlines
 from restore.core.rows import SLICE_BYTES
-from restore.core.suited import unsuited
-from restore.core.toc import Head
+from restore.core.suited import odd, odd_rows
+from restore.core.toc import Entry, Head, table_data
 from restore.engine.reading import read_head
 from restore.errors import ArchiveError, ToolError
 from restore.ports import Ranges
@@ -28,12 +28,20 @@ class UnsuitedError(ArchiveError):
     code = "archive-unsuited"
 
 
+class Table(NamedTuple):
+    """Whose rows an entry brings; `dump_id` of the entry that makes the table, if there is one."""
+
+    schema: str
+    name: str
+    dump_id: int | None
+
+
 @dataclass(slots=True)
 class Contents:
     """The head of the archive in `ranges`, and its TOC as a file for pg_restore, without a name.
 
     A context manager: the file goes with it. `early` are the entries made before the data; the
-    others that are made by statements are in `late`.
+    others that are made by statements are in `late`. `tables` by the entry that brings their rows.
     """
 
     ranges: Ranges
@@ -43,22 +51,18 @@ class Contents:
     identity: str = field(init=False)
     early: dict[int, Outline] = field(init=False)
     late: dict[int, Outline] = field(init=False)
+    tables: dict[int, Table] = field(init=False)
     _toc: IO[bytes] = field(init=False)
     _held: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
         self.head = read_head(self.ranges)
-        if reason := unsuited(self.head):
-            raise UnsuitedError(
-                f"dump {self.ranges.name!r}: expected an archive that can be streamed, found that"
-                f" {reason}",
-                "use pg_restore for this one",
-            )
+        self._refuse(odd(self.head))
         toc = memoryview(self.head.raw)[: self.head.toc_end]
         digest = hashlib.sha256(toc).hexdigest()[:32]
         self.identity = f"{digest} {self.ranges.size_bytes} bytes, slices of {SLICE_BYTES}"
-        self.early, self.late = {}, {}
-        for outline in outlines(self.head.entries):
+        self.early, self.late, self.tables = {}, {}, {}
+        for outline in outlines(self._noted(self.head.entries)):
             if outline.stage is Stage.BEFORE:
                 self.early[outline.dump_id] = outline
             elif outline.stage is not Stage.DATA:
@@ -70,6 +74,28 @@ class Contents:
 
     def __exit__(self, *_: object) -> None:
         self._held.close()
+
+    def _noted(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """The same entries; what is to be known of tables is noted in passing.
+
+        Each entry is made anew whenever it is asked for, and there may be very many.
+        """
+        made = frozenset(self.head.entries.described("TABLE").dump_ids)
+        for entry in entries:
+            if entry.has_data and entry.description == "TABLE DATA":
+                self._refuse(odd_rows(entry))
+                data = table_data(entry)
+                own = next(iter(made.intersection(entry.dependencies)), None)
+                self.tables[entry.dump_id] = Table(data.schema, data.table, own)
+            yield entry
+
+    def _refuse(self, reason: str) -> None:
+        if reason:
+            raise UnsuitedError(
+                f"dump {self.ranges.name!r}: expected an archive that can be streamed, found that"
+                f" {reason}",
+                "use pg_restore for this one",
+            )
 
     def script(self, dump_ids: Collection[int], ended: Callable[[], None]) -> Iterator[EntrySql]:
         """The statements of these entries, as pg_restore writes them, in its order.

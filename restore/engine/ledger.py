@@ -7,7 +7,7 @@ carries on reads it and does the rest.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from restore.adapters.postgres import Connection
@@ -21,8 +21,8 @@ CREATE SCHEMA {SCHEMA};
 CREATE TABLE {SCHEMA}.archive (identity text NOT NULL, notes text[] NOT NULL);
 CREATE TABLE {SCHEMA}.made (entry integer NOT NULL, statements integer NOT NULL);
 CREATE TABLE {SCHEMA}.part (
-    entry integer NOT NULL, slices integer[] NOT NULL, rows bigint NOT NULL,
-    total integer, size_bytes bigint
+    entry integer NOT NULL, slices integer[] NOT NULL, sums bigint[] NOT NULL,
+    rows bigint NOT NULL, total integer, size_bytes bigint
 );
 CREATE TABLE {SCHEMA}.lost (command text NOT NULL, message text NOT NULL);
 """.encode()
@@ -36,10 +36,12 @@ class ForeignDatabaseError(TargetError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some slices of an entry's data; with `total` and `size_bytes` once its end was read."""
+    """Some slices of an entry's data, with their checksums; with `total` and `size_bytes` once its
+    end was read.
+    """
 
     entry: int
-    slices: tuple[int, ...]
+    slices: Mapping[int, int]
     rows: int
     total: int | None = None
     size_bytes: int | None = None
@@ -47,9 +49,9 @@ class Part:
 
 @dataclass(slots=True)
 class Loaded:
-    """What is there of one entry's data."""
+    """What is there of one entry's data: its slices, by their checksums."""
 
-    slices: set[int] = field(default_factory=set)
+    slices: dict[int, int] = field(default_factory=dict)
     total: int | None = None
     size_bytes: int = 0
     rows: int = 0
@@ -101,9 +103,11 @@ def read(connection: Connection) -> Ledger:
     for entry, statements in connection.execute(f"SELECT * FROM {SCHEMA}.made".encode()):
         made[entry] = max(made[entry], statements)
     loaded: defaultdict[int, Loaded] = defaultdict(Loaded)
-    for entry, slices, rows, total, size in connection.execute(f"TABLE {SCHEMA}.part".encode()):
+    for entry, slices, sums, rows, total, size in connection.execute(
+        f"TABLE {SCHEMA}.part".encode()
+    ):
         found = loaded[entry]
-        found.slices.update(slices)
+        found.slices.update(zip(slices, sums, strict=True))
         found.rows += rows
         if total is not None:
             found.total, found.size_bytes = total, size
@@ -133,9 +137,10 @@ def made_sql(made: Iterable[tuple[int, int]]) -> bytes:
 
 def note_parts(connection: Connection, parts: Sequence[Part]) -> None:
     rows = ",".join(
-        "({},'{{{}}}',{},{},{})".format(
+        "({},'{{{}}}','{{{}}}',{},{},{})".format(
             part.entry,
             ",".join(map(str, part.slices)),
+            ",".join(map(str, part.slices.values())),
             part.rows,
             "NULL" if part.total is None else part.total,
             "NULL" if part.size_bytes is None else part.size_bytes,

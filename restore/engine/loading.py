@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,13 +22,21 @@ import psycopg
 from restore.adapters.postgres import FullError, PrivilegeError, error_of
 from restore.core.blocks import Block
 from restore.core.data import DataReader
-from restore.core.toc import Entry, Head, table_data
+from restore.core.toc import Entry, Head
 from restore.engine import ledger
+from restore.engine.contents import Table
 from restore.engine.ledger import Ledger, Part
 from restore.engine.meter import Meter
 from restore.engine.reading import WINDOW_BYTES, stream
 from restore.engine.session import AbortedError, Session, Sessions
-from restore.engine.targets import Item, ObjectsTarget, TableTarget, Target
+from restore.engine.targets import (
+    Item,
+    Loaded,
+    ObjectsTarget,
+    TableTarget,
+    Target,
+    checksum,
+)
 from restore.errors import DataLossError, TransientError
 from restore.ports import Ranges
 
@@ -71,7 +79,10 @@ class _Bundle:
 
 
 class _Counted:
-    """The items of one block, without those that are there already, and how many there were."""
+    """The items of one block, without those that are there already, and how many there were.
+
+    Raises DataLossError where those are not what was loaded before.
+    """
 
     def __init__(self, target: Target, items: Iterator[Item]) -> None:
         self.target = target
@@ -80,10 +91,21 @@ class _Counted:
         self.size_bytes = 0
 
     def __iter__(self) -> Iterator[Item]:
+        target, so_far = self.target, 0
         for item in self._items:
             self.total = item.slice + 1
-            if item.slice not in self.target.done:
+            so_far = checksum(item, so_far)
+            known = target.done.get(item.slice)
+            if item.ends and known is None:
+                target.sums[item.slice] = so_far
+            elif item.ends and known != so_far:
+                raise DataLossError(
+                    f"{target.label}: expected what was loaded before, found something else",
+                    "the dump was damaged then, or is now: begin in a new database",
+                )
+            if known is None:
                 yield item
+            so_far = 0 if item.ends else so_far
 
 
 @dataclass(slots=True)
@@ -91,6 +113,7 @@ class Loading:
     """One run over the data of an archive. `run` once."""
 
     head: Head
+    tables: Mapping[int, Table]
     ranges: Ranges
     blocks: Sequence[Block]  # empty: their places are not known
     known: Ledger
@@ -106,11 +129,9 @@ class Loading:
     _feeds: list[_Feed] = field(default_factory=list)
     _feeding: bool = False  # more may come to _waiting
     _error: BaseException | None = None
-    _created: frozenset[int] = frozenset()
 
     def run(self) -> None:
         """Load what is not there yet. Raises the first error of any thread, and ends all others."""
-        self._created = frozenset(self.head.entries.described("TABLE").dump_ids)
         threads = [self._thread(self._work) for _ in range(self.connections)]
         if self.blocks:
             self._waiting.extend(self._units())
@@ -155,17 +176,17 @@ class Loading:
 
     def _target(self, entry: Entry) -> Target:
         known = self.known.loaded.get(entry.dump_id)
-        done = frozenset(known.slices) if known else frozenset()
+        done = known.slices if known else {}
         if entry.description == "BLOBS":
             return ObjectsTarget(entry, done)
-        data = table_data(entry)
-        kind = self.relations.get((data.schema, data.table))
+        table = self.tables[entry.dump_id]
+        kind = self.relations.get((table.schema, table.name))
         return TableTarget(
             entry,
-            label=f"{data.schema}.{data.table}",
+            label=f"{table.schema}.{table.name}",
             copy=entry.copy_bytes,
             done=done,
-            is_ours=kind == "r" and not self._created.isdisjoint(entry.dependencies) and not done,
+            is_ours=kind == "r" and table.dump_id is not None and not done,
             is_there=kind is not None,
         )
 
@@ -202,8 +223,7 @@ class Loading:
         def parts() -> Iterator[_Counted]:
             reader = self._reader(blocks[0].offset, blocks[-1].end)
             for block in blocks:
-                entry = self.head.entry(block.dump_id)
-                counted = self._begin(reader, entry)
+                counted = self._begin(reader, self._target(self.head.entry(block.dump_id)))
                 counted.size_bytes = block.size_bytes
                 yield counted
             reader.finish()
@@ -220,9 +240,8 @@ class Loading:
             yield chunk
             self.meter.add(size_bytes=len(chunk))
 
-    def _begin(self, reader: DataReader, entry: Entry) -> _Counted:
-        reader.begin(entry)
-        target = self._target(entry)
+    def _begin(self, reader: DataReader, target: Target) -> _Counted:
+        reader.begin(target.entry)
         return _Counted(target, target.read(reader, self.head.compression))
 
     # ---- threads that read ---------------------------------------------------------------------
@@ -231,7 +250,7 @@ class Loading:
         block = feed.block
         assert block is not None, "its place is known"
         reader = self._reader(block.offset, block.end)
-        counted = self._begin(reader, feed.target.entry)
+        counted = self._begin(reader, feed.target)
         self._hand_out(feed, iter(counted), reader, block.end)
         reader.finish()
         self._close(feed, counted.total, block.size_bytes)
@@ -247,7 +266,7 @@ class Loading:
                 reader, position = None, position + loaded.size_bytes
                 continue
             reader = reader or self._reader(position, self.head.size_bytes)
-            counted = self._begin(reader, entry)
+            counted = self._begin(reader, self._target(entry))
             items = iter(counted)
             first = next(items, None)
             begun = () if first is None else (first,)
@@ -340,7 +359,7 @@ class Loading:
                 target, number = counted.target, counted.target.entry.dump_id
                 with self.meter.table(target.label, counted.size_bytes), _taken(target, session):
                     loaded = target.load(session.connection, iter(counted), bundle.whole)
-                slices = tuple(loaded.slices)
+                slices = _noted(target, loaded)
                 parts.append(Part(number, slices, loaded.rows, counted.total, counted.size_bytes))
             ledger.note_parts(session.connection, parts)
         self.meter.add(rows=sum(part.rows for part in parts))
@@ -353,9 +372,8 @@ class Loading:
                     items = chain((first,), self._part(feed, session, first))
                     with _taken(target, session):
                         loaded = target.load(session.connection, items, whole=False)
-                    ledger.note_parts(
-                        session.connection, [Part(number, tuple(loaded.slices), loaded.rows)]
-                    )
+                    slices = _noted(target, loaded)
+                    ledger.note_parts(session.connection, [Part(number, slices, loaded.rows)])
                 self.meter.add(rows=loaded.rows)
                 self.meter.add_to(target.label, rows=loaded.rows)
         with self._changed:
@@ -363,7 +381,7 @@ class Loading:
             if feed.sessions:
                 return
             self._feeds.remove(feed)
-        ledger.note_parts(session.connection, [Part(number, (), 0, feed.total, feed.size_bytes)])
+        ledger.note_parts(session.connection, [Part(number, {}, 0, feed.total, feed.size_bytes)])
 
     def _part(self, feed: _Feed, session: Session, first: Item) -> Iterator[Item]:
         """What else goes into the same transaction as `first`."""
@@ -403,8 +421,13 @@ def _taken(target: Target, session: Session) -> Iterator[None]:
         raise DataLossError(
             f"{target.label}: expected the server to take what the dump holds, found:"
             f" {exc.diag.message_primary or type(exc).__name__}",
-            "nothing was published; see what the server refused, then restore again",
+            "is the dump damaged? If not, see what the server refused, then restore again",
         ) from exc
+
+
+def _noted(target: Target, loaded: Loaded) -> dict[int, int]:
+    """The slices that were loaded, by their checksums."""
+    return {number: target.sums.pop(number) for number in loaded.slices}
 
 
 def _size_bytes(unit: _Bundle | _Feed) -> int:

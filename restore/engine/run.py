@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ from restore.core.post import CHAINS, Build, Step, post
 from restore.core.toc import Compression, Head, OffsetFlag
 from restore.engine import guard, ledger
 from restore.engine.beside import Beside, Budget
-from restore.engine.contents import Contents
+from restore.engine.contents import Contents, Table
 from restore.engine.ledger import Ledger
 from restore.engine.loading import PART_BYTES, Loading, Relations
 from restore.engine.making import make, make_here
@@ -193,7 +193,7 @@ class _Run:
             known = ledger.read(connection)
         return Restored(
             contents.head,
-            rows=_rows(contents.head, known),
+            rows=_rows(contents.tables, known),
             lost=tuple(dict.fromkeys(known.lost)),
             notes=known.notes,
             seconds=dict(self._seconds),
@@ -251,6 +251,7 @@ class _Run:
         means.meter.add(sum(p.size_bytes for p in there), sum(p.rows for p in there))
         loading = Loading(
             head,
+            self._contents.tables,
             means.ranges,
             blocks,
             known,
@@ -292,12 +293,10 @@ class _Run:
 
     def _table_sizes(self, known: Ledger) -> dict[int, int]:
         """Bytes of packed rows by the id of the table's entry."""
-        entries = self._contents.head.entries
-        tables = frozenset(entries.described("TABLE").dump_ids)
         return {
-            table: known.loaded[entry.dump_id].size_bytes
-            for entry in entries.described("TABLE DATA").with_data
-            for table in tables.intersection(entry.dependencies)
+            table.dump_id: known.loaded[entry].size_bytes
+            for entry, table in self._contents.tables.items()
+            if table.dump_id is not None
         }
 
 
@@ -311,9 +310,9 @@ def _can_be_searched(head: Head) -> bool:
     return head.compression is Compression.GZIP and wide < MAX_WINDOW_BYTES
 
 
-def _rows(head: Head, known: Ledger) -> dict[tuple[str, str], int]:
+def _rows(tables: Mapping[int, Table], known: Ledger) -> dict[tuple[str, str], int]:
     """Rows by table; several entries may bring rows to one, through a partitioned table."""
     rows: Counter[tuple[str, str]] = Counter()
-    for data in head.each_table():
-        rows[data.schema, data.table] += known.loaded[data.entry.dump_id].rows
+    for entry, table in tables.items():
+        rows[table.schema, table.name] += known.loaded[entry].rows
     return dict(rows)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
+
+from isal import isal_zlib
 
 from restore.adapters.postgres import Connection
 from restore.core.data import DataReader
@@ -31,15 +33,22 @@ class Objects:
     def size_bytes(self) -> int:
         return sum(len(data) for _, _, data in self.puts)
 
+    @property
+    def data(self) -> bytes:
+        return b"".join(b"%d %d %b" % put for put in self.puts)
+
 
 Item: TypeAlias = Piece | Objects
 
 
 class Target(Protocol):
-    """The data of one entry on its way. `done` are the slices that are there already."""
+    """The data of one entry on its way. `done` are the slices that are there already, by their
+    checksums; `sums` the checksums of the others, as they are read.
+    """
 
     entry: Entry
-    done: frozenset[int]
+    done: Mapping[int, int]
+    sums: dict[int, int]
 
     @property
     def label(self) -> str: ...
@@ -52,6 +61,11 @@ class Target(Protocol):
 
         `whole`: they are all there is, and nothing of it is in the server yet.
         """
+
+
+def checksum(item: Item, before: int) -> int:
+    """Of a slice, with what came `before`: whether it is what was loaded of it earlier."""
+    return int(isal_zlib.crc32(item.data, before))
 
 
 @dataclass(slots=True)
@@ -78,7 +92,8 @@ class TableTarget:
     entry: Entry
     label: str
     copy: bytes
-    done: frozenset[int] = frozenset()
+    done: Mapping[int, int] = field(default_factory=dict)
+    sums: dict[int, int] = field(default_factory=dict)
     is_ours: bool = False
     is_there: bool = True
 
@@ -117,7 +132,8 @@ class ObjectsTarget:
     """A block of large objects, which are there already, empty."""
 
     entry: Entry
-    done: frozenset[int] = frozenset()
+    done: Mapping[int, int] = field(default_factory=dict)
+    sums: dict[int, int] = field(default_factory=dict)
     label: str = "large objects"
 
     def read(self, reader: DataReader, compression: Compression) -> Iterator[Item]:
