@@ -23,15 +23,27 @@ _END = b"\\.\n\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes of one slice; mostly all of it. `ends`: the slice ends with them, at a row's end."""
+    """Bytes of one slice; mostly all of it. `ends`: the slice ends with them, at a row's end.
+
+    `parts` are places in longer texts, so that no byte is copied to be cut.
+    """
 
     slice: int
-    data: bytes
+    parts: tuple[tuple[bytes, int, int], ...]
     ends: bool
 
     @property
     def size_bytes(self) -> int:
-        return len(self.data)
+        return sum(end - start for _, start, end in self.parts)
+
+    @property
+    def rows(self) -> int:
+        """How many rows end in it."""
+        return sum(text.count(b"\n", start, end) for text, start, end in self.parts)
+
+    @property
+    def views(self) -> Iterator[memoryview]:
+        return (memoryview(text)[start:end] for text, start, end in self.parts)
 
 
 def slices(text: Iterable[bytes], slice_bytes: int = SLICE_BYTES) -> Iterator[Piece]:
@@ -42,28 +54,41 @@ def slices(text: Iterable[bytes], slice_bytes: int = SLICE_BYTES) -> Iterator[Pi
     Raises ArchiveError for text that does not end as it should: it was cut off.
     Source: dumpTableData_copy in pg_dump.c, PostgreSQL 13 to 18.
     """
-    number, given, held, last = 0, 0, b"", b"\n"
+    number, given, size_bytes = 0, 0, 0  # of the slice: what it has in pieces given out, in parts
+    parts: list[tuple[bytes, int, int]] = []
+    for chunk in _without_end(text):
+        at = 0
+        while end := chunk.find(b"\n", at + max(slice_bytes - given - size_bytes - 1, 0)) + 1:
+            yield Piece(number, (*parts, (chunk, at, end)), ends=True)
+            number, given, size_bytes, parts, at = number + 1, 0, 0, [], end
+        if at < len(chunk):
+            parts.append((chunk, at, len(chunk)))
+            size_bytes += len(chunk) - at
+        if size_bytes >= LONG_BYTES:
+            yield Piece(number, tuple(parts), ends=False)
+            given, size_bytes, parts = given + size_bytes, 0, []
+    if parts or given:
+        yield Piece(number, tuple(parts), ends=True)
+
+
+def _without_end(text: Iterable[bytes]) -> Iterator[bytes]:
+    """The same without the end marker; raises ArchiveError where there is none behind a row."""
+    held, last = b"", b"\n"
     for chunk in text:
-        held = held + chunk if held else chunk
-        while True:
-            spare = len(held) - len(_END)
-            end = held.find(b"\n", max(slice_bytes - given - 1, 0), max(spare, 0)) + 1
-            if end:
-                yield Piece(number, held[:end], ends=True)
-                number, given, held, last = number + 1, 0, held[end:], b"\n"
-                continue
-            if spare >= LONG_BYTES:
-                yield Piece(number, held[:spare], ends=False)
-                given, held, last = given + spare, held[spare:], held[spare - 1 : spare]
-            break
+        if len(chunk) < len(_END):
+            held += chunk
+        else:
+            if held:
+                yield held
+            held, last = chunk, held[-1:] or last
     rows = held.removesuffix(_END)
     if len(rows) == len(held) or (rows or last)[-1:] != b"\n":
         raise ArchiveError(
             rf"COPY text: expected a line \. at its end, found {held[-8:]!r}",
             "the dump is truncated or damaged: restore it from the vault again",
         )
-    if rows or given:
-        yield Piece(number, rows, ends=True)
+    if rows:
+        yield rows
 
 
 def copy_parts(statement: bytes) -> tuple[bytes, bytes]:

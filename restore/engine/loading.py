@@ -48,6 +48,7 @@ _BUNDLE_BYTES = 2 * 1024 * 1024
 _BUNDLE_BLOCKS = 200
 _WHOLE_BYTES = 16 * 1024 * 1024  # packed: the biggest block that one session loads alone
 _JOIN_BYTES = 4 * 1024 * 1024  # packed: with less left than this, a block is not joined
+_HELD_BYTES = 32 * 1024 * 1024  # plain: of blocks that are read before a session takes them
 _QUEUE_ITEMS = 4
 _AHEAD_BYTES = 32 * 1024 * 1024  # read ahead in all
 
@@ -75,7 +76,6 @@ class _Bundle:
 
     size_bytes: int
     parts: Callable[[], Iterator[_Counted]]
-    whole: bool = False  # one block, of some size
 
 
 class _Counted:
@@ -87,10 +87,18 @@ class _Counted:
     def __init__(self, target: Target, items: Iterator[Item]) -> None:
         self.target = target
         self._items = items
+        self._held: Sequence[Item] | None = None
         self.total = 0
         self.size_bytes = 0
 
+    def hold(self, items: Sequence[Item]) -> None:
+        """All of them were read: they come from here when they are asked for again."""
+        self._held = items
+
     def __iter__(self) -> Iterator[Item]:
+        return iter(self._held) if self._held is not None else self._checked()
+
+    def _checked(self) -> Iterator[Item]:
         target, so_far = self.target, 0
         for item in self._items:
             self.total = item.slice + 1
@@ -202,7 +210,7 @@ class Loading:
                 target = self._target(self.head.entry(block.dump_id))
                 units.append(_Feed(target, block.size_bytes, block))
             elif block.size_bytes > _SMALL_BYTES:
-                units.append(self._bundle([block], whole=True))
+                units.append(self._bundle([block]))
             else:
                 if small and self._breaks(small, block):
                     units.append(self._bundle(small))
@@ -217,7 +225,7 @@ class Loading:
         near = block.end - small[0].offset <= _BUNDLE_BYTES and block.offset == small[-1].end
         return not near or len(small) == _BUNDLE_BLOCKS
 
-    def _bundle(self, blocks: Sequence[Block], whole: bool = False) -> _Bundle:
+    def _bundle(self, blocks: Sequence[Block]) -> _Bundle:
         blocks = tuple(blocks)
 
         def parts() -> Iterator[_Counted]:
@@ -228,7 +236,7 @@ class Loading:
                 yield counted
             reader.finish()
 
-        return _Bundle(sum(block.size_bytes for block in blocks), parts, whole)
+        return _Bundle(sum(block.size_bytes for block in blocks), parts)
 
     def _reader(self, start: int, end: int) -> DataReader:
         ahead = max(1, _AHEAD_BYTES // (WINDOW_BYTES * self.connections) - 1)
@@ -259,7 +267,7 @@ class Loading:
         """The whole archive, but for blocks whose extent the ledger knows, and which are there."""
         reader, position = None, self.head.toc_end
         small: list[_Counted] = []
-        size_bytes = 0
+        size_bytes, held_bytes = 0, _HELD_BYTES // (2 * self.connections + 1)
         for entry in self.head.data_entries:
             loaded = self.known.loaded.get(entry.dump_id)
             if loaded is not None and loaded.is_whole:
@@ -268,21 +276,26 @@ class Loading:
             reader = reader or self._reader(position, self.head.size_bytes)
             counted = self._begin(reader, self._target(entry))
             items = iter(counted)
-            first = next(items, None)
-            begun = () if first is None else (first,)
-            if (second := next(items, None)) is None:
+            begun, begun_bytes = list[Item](), 0
+            for item in items:
+                begun.append(item)
+                begun_bytes += item.size_bytes
+                if begun_bytes > held_bytes:
+                    break
+            else:
                 counted.size_bytes = reader.position - position
-                small.append(_read(counted, begun))
-                size_bytes += sum(item.size_bytes for item in begun)
+                counted.hold(begun)
+                small.append(counted)
+                size_bytes += begun_bytes
+                position = reader.position
                 if size_bytes >= _BUNDLE_BYTES or len(small) == _BUNDLE_BLOCKS:
                     self._offer(_of(small, size_bytes))
                     small, size_bytes = [], 0
-            else:
-                feed = _Feed(counted.target, self.head.size_bytes - position)
-                self._offer(feed)
-                everything = chain(begun, (second,), items)
-                self._hand_out(feed, everything, reader, self.head.size_bytes)
-                self._close(feed, counted.total, reader.position - position)
+                continue
+            feed = _Feed(counted.target, self.head.size_bytes - position)
+            self._offer(feed)
+            self._hand_out(feed, chain(begun, items), reader, self.head.size_bytes)
+            self._close(feed, counted.total, reader.position - position)
             position = reader.position
         if small:
             self._offer(_of(small, size_bytes))
@@ -358,7 +371,7 @@ class Loading:
             for counted in bundle.parts():
                 target, number = counted.target, counted.target.entry.dump_id
                 with self.meter.table(target.label, counted.size_bytes), _taken(target, session):
-                    loaded = target.load(session.connection, iter(counted), bundle.whole)
+                    loaded = target.load(session.connection, iter(counted), whole=True)
                 slices = _noted(target, loaded)
                 parts.append(Part(number, slices, loaded.rows, counted.total, counted.size_bytes))
             ledger.note_parts(session.connection, parts)
@@ -432,13 +445,6 @@ def _noted(target: Target, loaded: Loaded) -> dict[int, int]:
 
 def _size_bytes(unit: _Bundle | _Feed) -> int:
     return unit.size_bytes if isinstance(unit, _Bundle) else unit.left_bytes
-
-
-def _read(counted: _Counted, items: Sequence[Item]) -> _Counted:
-    """The same with its items, which were read."""
-    held = _Counted(counted.target, iter(items))
-    held.total, held.size_bytes = counted.total, counted.size_bytes
-    return held
 
 
 def _of(parts: Sequence[_Counted], size_bytes: int) -> _Bundle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Protocol, TypeAlias
 
 from isal import isal_zlib
@@ -15,6 +16,7 @@ from restore.core.toc import Compression, Entry
 from restore.core.unpack import unpacked
 
 _BATCH_OBJECTS = 1000
+_WORTH_FREEZING_BYTES = SLICE_BYTES // 2
 _PUT = (
     b"SELECT count(pg_catalog.lo_put(oid, start, data))"
     b" FROM unnest(%b::int8[]::oid[], %b::int8[], %b::bytea[]) AS put (oid, start, data)"
@@ -34,8 +36,14 @@ class Objects:
         return sum(len(data) for _, _, data in self.puts)
 
     @property
-    def data(self) -> bytes:
-        return b"".join(b"%d %d %b" % put for put in self.puts)
+    def rows(self) -> int:
+        return 0
+
+    @property
+    def views(self) -> Iterator[memoryview]:
+        for oid, start, data in self.puts:
+            yield memoryview(b"%d %d " % (oid, start))
+            yield memoryview(data)
 
 
 Item: TypeAlias = Piece | Objects
@@ -65,7 +73,7 @@ class Target(Protocol):
 
 def checksum(item: Item, before: int) -> int:
     """Of a slice, with what came `before`: whether it is what was loaded of it earlier."""
-    return int(isal_zlib.crc32(item.data, before))
+    return reduce(lambda so_far, view: isal_zlib.crc32(view, so_far), item.views, before)
 
 
 @dataclass(slots=True)
@@ -75,8 +83,8 @@ class Loaded:
     slices: list[int] = field(default_factory=list)
     rows: int = 0
 
-    def add(self, item: Item, rows: int) -> None:
-        self.rows += rows
+    def add(self, item: Item) -> None:
+        self.rows += item.rows
         if item.ends:
             self.slices.append(item.slice)
 
@@ -113,17 +121,18 @@ class TableTarget:
         assert isinstance(first, Piece), "a table's block holds rows"
         if not self.is_there:
             for piece in _again(first, items):
-                loaded.add(piece, piece.data.count(b"\n"))
+                loaded.add(piece)
             return loaded
-        frozen = whole and self.is_ours and len(first.data) >= SLICE_BYTES
+        frozen = whole and self.is_ours and first.size_bytes >= _WORTH_FREEZING_BYTES
         statement, table = copy_parts(self.copy)
         if frozen:
             connection.execute(b"TRUNCATE TABLE ONLY " + table)
         options = b" WITH (FREEZE)" if frozen else b""
         with connection.cursor().copy(statement + b" FROM stdin" + options) as copy:
             for piece in _again(first, items):
-                copy.write(piece.data)
-                loaded.add(piece, piece.data.count(b"\n"))
+                for view in piece.views:
+                    copy.write(view)
+                loaded.add(piece)
         return loaded
 
 
@@ -155,7 +164,7 @@ class ObjectsTarget:
             assert isinstance(item, Objects), "a block of large objects holds nothing else"
             columns = list(map(list, zip(*item.puts, strict=True)))
             connection.execute(_PUT, columns)
-            loaded.add(item, 0)
+            loaded.add(item)
         return loaded
 
 

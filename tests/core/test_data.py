@@ -74,7 +74,7 @@ def plain_content(reader: DataReader, head: Head) -> Content:
     for entry in head.data_entries:
         if reader.begin(entry) is BlockKind.DATA:
             pieces = slices(unpacked(reader.packed(), head.compression))
-            found[entry.dump_id] = b"".join(piece.data for piece in pieces)
+            found[entry.dump_id] = b"".join(view for piece in pieces for view in piece.views)
         else:
             objects = found[entry.dump_id] = {}
             while number := reader.oid():

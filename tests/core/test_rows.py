@@ -52,7 +52,7 @@ def whole(pieces: Iterable[Piece]) -> list[bytes]:
         parts = list(group)
         assert number == len(found)
         assert [piece.ends for piece in parts] == [False] * (len(parts) - 1) + [True]
-        found.append(b"".join(piece.data for piece in parts))
+        found.append(b"".join(view for piece in parts for view in piece.views))
     return found
 
 
@@ -118,9 +118,9 @@ def test_a_long_row_ends_its_slice_wherever_the_last_chunk_begins(extra):
 def test_a_long_row_that_was_cut_off_behind_what_looks_like_the_end_is_refused():
     r"""The first of two backslashes is in a piece that was given out; `\.` and line ends follow."""
     text = copy_text([["x" * (LONG_BYTES - 1) + "\\."], [""], [""], ["y"]])
-    cut = slices([text[: LONG_BYTES + 5]])
+    cut = slices([text[:LONG_BYTES], text[LONG_BYTES : LONG_BYTES + 5]])
     piece = next(cut)
-    assert (piece.size_bytes, piece.ends, piece.data[-2:]) == (LONG_BYTES, False, b"x\\")
+    assert (piece.size_bytes, piece.ends, b"".join(piece.views)[-2:]) == (LONG_BYTES, False, b"x\\")
     with pytest.raises(ArchiveError):
         next(cut)
     assert b"".join(whole(slices([text + END]))) == text
@@ -167,7 +167,7 @@ def test_a_row_of_100_megabytes_is_never_held_whole():
     try:
         for piece in slices(text()):
             size_bytes += piece.size_bytes
-            checksum = zlib.crc32(piece.data, checksum)
+            checksum = zlib.crc32(b"".join(piece.views), checksum)
             longest = max(longest, piece.size_bytes)
             numbers.add(piece.slice)
         peak = tracemalloc.get_traced_memory()[1]
@@ -201,3 +201,10 @@ def test_a_copy_statement_falls_into_its_start_and_its_table(table, columns, end
 def test_another_statement_is_refused(statement):
     with pytest.raises(ArchiveError, match="expected COPY … FROM stdin, found b"):
         copy_parts(statement)
+
+
+def test_rows_are_counted_in_the_pieces_that_they_end_in():
+    text = b"one\ntwo\n" + b"x" * LONG_BYTES + b"\nfour\n"
+    pieces = list(slices(every(text + END, 4096)))
+    assert pieces[0].rows == 2
+    assert sum(piece.rows for piece in pieces) == 4
