@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 
 from restore.adapters.postgres import Connection
 from restore.core.post import Build
 from restore.core.schedule import Schedule, Work
+from restore.engine.crew import Crew
 from restore.engine.making import left, make
 from restore.engine.session import Session, Sessions
 
@@ -19,7 +20,8 @@ _MOST_MEMORY_KB = 2 * 1024 * 1024
 class Budget:
     """What building indexes may use of the server, shared by the sessions that build.
 
-    Only what any login may set for itself, and no more memory than the server keeps for its cache.
+    Only what any login may set for itself, and a quarter of the memory that the server keeps for
+    its cache: as many as eight databases are restored side by side.
     Source: postgresql.org/docs/18/runtime-config-resource.html.
     """
 
@@ -35,7 +37,7 @@ class Budget:
         ).fetchone()
         assert row is not None, "pg_settings has both"
         shared_kb, default_kb = row
-        return cls(max(shared_kb // 2, default_kb), default_kb, connections)
+        return cls(max(shared_kb // 4, default_kb), default_kb, connections)
 
     def give(self, session: Session, sessions: int) -> None:
         """The share of one of so many sessions."""
@@ -58,8 +60,6 @@ class Beside:
     sessions: Sessions
     budget: Budget
     check: Callable[[], None]
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-    _error: BaseException | None = None
 
     def run(self) -> None:
         """Make what is not made yet, the longest first.
@@ -67,49 +67,28 @@ class Beside:
         Raises the first error of any session, and ends what the others do.
         """
         todo = {b.work.key: b for b in self.builds if any(True for _ in left(b.steps, self.made))}
-        if not todo:
-            return
         schedule = Schedule(build.work for build in todo.values())
-        threads = [
-            threading.Thread(target=self._work, args=(schedule, todo), daemon=True)
-            for _ in range(min(self.budget.connections, len(todo)))
-        ]
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            try:
-                self.check()
-            except BaseException as exc:
-                self._fail(exc)
-            for thread in threads:
-                thread.join(0.2)
-        if self._error is not None:
-            raise self._error
+        crew = Crew(self.sessions, self.check)
+        sessions = min(self.budget.connections, len(todo))
+        crew.run([partial(self._work, crew, schedule, todo)] * sessions)
 
-    def _work(self, schedule: Schedule[int], todo: Mapping[int, Build]) -> None:
-        try:
-            with self.sessions.session() as session:
-                while (work := self._next(schedule)) is not None:
-                    beside = min(schedule.running + schedule.waiting, self.budget.connections)
-                    self.budget.give(session, beside)
-                    for _ in make(session, todo[work.key].steps, self.made):
-                        self.check()
-                    with self._changed:
-                        schedule.done(work)
-                        self._changed.notify_all()
-        except BaseException as exc:
-            self._fail(exc)
+    def _work(self, crew: Crew, schedule: Schedule[int], todo: Mapping[int, Build]) -> None:
+        with self.sessions.session() as session:
+            while (work := _next(crew, schedule)) is not None:
+                beside = min(schedule.running + schedule.waiting, self.budget.connections)
+                self.budget.give(session, beside)
+                for _ in make(session, todo[work.key].steps, self.made):
+                    self.check()
+                with crew.changed:
+                    schedule.done(work)
+                    crew.changed.notify_all()
 
-    def _next(self, schedule: Schedule[int]) -> Work[int] | None:
-        with self._changed:
-            while self._error is None and not schedule.is_done:
-                if (work := schedule.take()) is not None:
-                    return work
-                self._changed.wait()
-        return None
 
-    def _fail(self, error: BaseException) -> None:
-        with self._changed:
-            self._error = self._error or error
-            self._changed.notify_all()
-        self.sessions.abort()
+def _next(crew: Crew, schedule: Schedule[int]) -> Work[int] | None:
+    """What may be done now, waiting for what it needs; None when all is done."""
+    with crew.changed:
+        while not schedule.is_done:
+            if (work := schedule.take()) is not None:
+                return work
+            crew.wait()
+    return None

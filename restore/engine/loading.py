@@ -8,7 +8,6 @@ the block that has most left: its slices go to whoever is free.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -25,10 +24,11 @@ from restore.core.data import DataReader
 from restore.core.toc import Entry, Head
 from restore.engine import ledger
 from restore.engine.contents import Table
+from restore.engine.crew import Crew
 from restore.engine.ledger import Ledger, Part
 from restore.engine.meter import Meter
 from restore.engine.reading import WINDOW_BYTES, stream
-from restore.engine.session import AbortedError, Session, Sessions
+from restore.engine.session import Session
 from restore.engine.targets import (
     Item,
     Loaded,
@@ -126,59 +126,24 @@ class Loading:
     blocks: Sequence[Block]  # empty: their places are not known
     known: Ledger
     relations: Relations
-    sessions: Sessions
+    crew: Crew
     connections: int
     pool: Executor
     meter: Meter
-    check: Callable[[], None]
     part_bytes: int = PART_BYTES
-    _changed: threading.Condition = field(default_factory=threading.Condition)
     _waiting: deque[_Bundle | _Feed] = field(default_factory=deque)
     _feeds: list[_Feed] = field(default_factory=list)
     _feeding: bool = False  # more may come to _waiting
-    _error: BaseException | None = None
 
     def run(self) -> None:
         """Load what is not there yet. Raises the first error of any thread, and ends all others."""
-        threads = [self._thread(self._work) for _ in range(self.connections)]
+        works = [self._work] * self.connections
         if self.blocks:
             self._waiting.extend(self._units())
         else:
             self._feeding = True
-            threads.append(self._thread(self._read_all))
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads):
-            try:
-                self.check()
-            except BaseException as exc:
-                self._fail(exc)
-            for thread in threads:
-                thread.join(0.2)
-        if self._error is not None:
-            raise self._error
-
-    def _thread(self, work: Callable[[], None]) -> threading.Thread:
-        def guarded() -> None:
-            try:
-                work()
-            except BaseException as exc:
-                self._fail(exc)
-
-        return threading.Thread(target=guarded, daemon=True)
-
-    def _fail(self, error: BaseException) -> None:
-        """The first error counts: it ends what everybody else is doing."""
-        with self._changed:
-            if self._error is not None:
-                return
-            self._error = error
-            self._changed.notify_all()
-        self.sessions.abort()
-
-    def _stop_if_failed(self) -> None:
-        if self._error is not None:
-            raise AbortedError("loading: expected to go on, found an error elsewhere")
+            works.append(self._read_all)
+        self.crew.run(works)
 
     # ---- what there is to load -----------------------------------------------------------------
 
@@ -240,7 +205,7 @@ class Loading:
 
     def _reader(self, start: int, end: int) -> DataReader:
         ahead = max(1, _AHEAD_BYTES // (WINDOW_BYTES * self.connections) - 1)
-        chunks = stream(self.ranges, start, end, self.pool, min(ahead, 4), self._stop_if_failed)
+        chunks = stream(self.ranges, start, end, self.pool, min(ahead, 4), self.crew.go_on)
         return DataReader(self.head, self._metered(chunks), start, end)
 
     def _metered(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -301,41 +266,37 @@ class Loading:
             self._offer(_of(small, size_bytes))
         if position != self.head.size_bytes or reader is not None:
             (reader or self._reader(position, self.head.size_bytes)).finish()
-        with self._changed:
+        with self.crew.changed:
             self._feeding = False
-            self._changed.notify_all()
+            self.crew.changed.notify_all()
 
     def _offer(self, unit: _Bundle | _Feed) -> None:
-        with self._changed:
+        with self.crew.changed:
             while len(self._waiting) >= self.connections:
-                self._stop_if_failed()
-                self._changed.wait()
-            self._stop_if_failed()
+                self.crew.wait()
             self._waiting.append(unit)
-            self._changed.notify_all()
+            self.crew.changed.notify_all()
 
     def _hand_out(self, feed: _Feed, items: Iterator[Item], reader: DataReader, end: int) -> None:
         for item in items:
-            with self._changed:
+            with self.crew.changed:
                 while len(feed.items) >= _QUEUE_ITEMS:
-                    self._stop_if_failed()
-                    self._changed.wait()
-                self._stop_if_failed()
+                    self.crew.wait()
                 feed.items.append(item)
                 left_bytes = end - reader.position
                 self.meter.add_to(feed.target.label, size_bytes=feed.left_bytes - left_bytes)
                 feed.left_bytes = left_bytes
-                self._changed.notify_all()
+                self.crew.changed.notify_all()
 
     def _close(self, feed: _Feed, total: int, size_bytes: int) -> None:
-        with self._changed:
+        with self.crew.changed:
             feed.total, feed.size_bytes, feed.left_bytes = total, size_bytes, 0
-            self._changed.notify_all()
+            self.crew.changed.notify_all()
 
     # ---- sessions that load --------------------------------------------------------------------
 
     def _work(self) -> None:
-        with self.sessions.session() as session:
+        with self.crew.sessions.session() as session:
             while (unit := self._next()) is not None:
                 if isinstance(unit, _Bundle):
                     self._load_bundle(session, unit)
@@ -344,17 +305,17 @@ class Loading:
 
     def _next(self) -> _Bundle | _Feed | None:
         """Something to begin, else something to join; None when there is nothing more to do."""
-        with self._changed:
+        with self.crew.changed:
             while True:
-                self._stop_if_failed()
+                self.crew.go_on()
                 if self._waiting:
                     unit = self._waiting.popleft()
-                    self._changed.notify_all()
+                    self.crew.changed.notify_all()
                     if isinstance(unit, _Feed):
                         unit.sessions = 1
                         self._feeds.append(unit)
                         if unit.block is not None:
-                            self._thread(partial(self._read_one, unit)).start()
+                            self.crew.start(partial(self._read_one, unit))
                     return unit
                 worth = [f for f in self._feeds if f.total is None and f.left_bytes > _JOIN_BYTES]
                 if worth:
@@ -363,7 +324,7 @@ class Loading:
                     return feed
                 if not self._feeding:
                     return None
-                self._changed.wait()
+                self.crew.wait()
 
     def _load_bundle(self, session: Session, bundle: _Bundle) -> None:
         parts = []
@@ -389,7 +350,7 @@ class Loading:
                     ledger.note_parts(session.connection, [Part(number, slices, loaded.rows)])
                 self.meter.add(rows=loaded.rows)
                 self.meter.add_to(target.label, rows=loaded.rows)
-        with self._changed:
+        with self.crew.changed:
             feed.sessions -= 1
             if feed.sessions:
                 return
@@ -409,17 +370,17 @@ class Loading:
 
     def _take(self, feed: _Feed, session: Session) -> Item | None:
         """The next item; None behind the last. Who has begun a slice gets all of it."""
-        with self._changed:
+        with self.crew.changed:
             while True:
-                self._stop_if_failed()
+                self.crew.go_on()
                 if feed.items and feed.holder in (None, session):
                     item = feed.items.popleft()
                     feed.holder = None if item.ends else session
-                    self._changed.notify_all()
+                    self.crew.changed.notify_all()
                     return item
                 if not feed.items and feed.total is not None:
                     return None
-                self._changed.wait()
+                self.crew.wait()
 
 
 @contextmanager

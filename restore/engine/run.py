@@ -40,6 +40,7 @@ from restore.core.toc import Compression, Head, OffsetFlag
 from restore.engine import guard, ledger
 from restore.engine.beside import Beside, Budget
 from restore.engine.contents import Contents, Table
+from restore.engine.crew import Crew
 from restore.engine.ledger import Ledger
 from restore.engine.loading import PART_BYTES, Loading, Relations
 from restore.engine.making import make, make_here
@@ -256,11 +257,10 @@ class _Run:
             blocks,
             known,
             relations,
-            sessions,
+            Crew(sessions, means.check),
             means.connections,
             self._pool,
             means.meter,
-            means.check,
             means.part_bytes,
         )
         loading.run()
