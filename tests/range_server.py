@@ -7,9 +7,9 @@ import socket
 import struct
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 QUERY = "sig=S3CR3T"  # as it may stand in an URL: a key
@@ -17,17 +17,24 @@ _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
     """How an answer is not what it should be."""
 
+    silent: bool = False  # there is none, and the connection ends
     status: int = 0  # this one, and no range
-    after_bytes: int = -1  # so much of the range, then the connection is reset
-    stalls: bool = False  # then nothing comes instead
+    after_bytes: int = -1  # so much of the range, then the connection ends
+    resets: bool = False  # as if its machine went down: what is on its way is lost
+    stalls: bool = False  # it does not end, but nothing comes
     whole: bool = False  # the file, whatever was asked for
     shift_bytes: int = 0  # the range so far behind the one that was asked for
     longer_bytes: int = 0  # and so much longer
     length: bool = True  # whether it says how long its body is
+
+    def __str__(self) -> str:
+        told = ((name, getattr(self, name)) for name in self.__slots__)
+        usual = {spec.name: spec.default for spec in fields(self)}
+        return " ".join(f"{name}={value}" for name, value in told if value != usual[name])
 
 
 @dataclass
@@ -40,6 +47,7 @@ class RangeServer:
     matches: bool = True  # whether it knows If-Match
     faults: deque[Fault] = field(default_factory=deque)
     always: Fault | None = None
+    before_answer: Callable[[], None] = lambda: None
     asked: list[tuple[int, int]] = field(default_factory=list)  # first and last byte
     released: threading.Event = field(default_factory=threading.Event)
     port: int = 0
@@ -58,12 +66,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         of = self.server.of
-        fault, content = of.fault(), of.content
         asked = _RANGE.fullmatch(self.headers["Range"])
         assert asked is not None, "only ranges are asked for"
         first, last = int(asked[1]), int(asked[2])
         of.asked.append((first, last))
-        if of.matches and self.headers.get("If-Match", of.etag) != of.etag:
+        of.before_answer()
+        fault, content = of.fault(), of.content
+        if fault.silent:
+            self.close_connection = True
+        elif of.matches and self.headers.get("If-Match", of.etag) != of.etag:
             self._answer(412, b"", fault)
         elif fault.status:
             self._answer(fault.status, b"no", fault)
@@ -95,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body[: fault.after_bytes])
         if fault.stalls:
             of.released.wait()
-        elif fault.length:
+        elif fault.resets:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.close_connection = True
 

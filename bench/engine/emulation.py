@@ -119,11 +119,12 @@ def _remove(root: Path) -> None:
         return
     for folder, _, _ in os.walk(root, topdown=False):
         group = Path(folder)
-        for _ in range(3):  # what is moved may have started something meanwhile
+        while group.exists():  # what is moved may have started something meanwhile
             for task in (group / "tasks").read_text().split():
                 with suppress(OSError):
                     (_GROUPS / "tasks").write_text(task)
-        group.rmdir()
+            with suppress(OSError):
+                group.rmdir()
 
 
 def _sweep() -> None:

@@ -141,16 +141,10 @@ def connect_by_conninfo(conninfo: str, application: str) -> Connection:
     What the string leaves out comes from libpq's own variables and files.
     Raises as `Server.connect` does, TargetError for a string that is none.
     """
-    try:
-        said = conninfo_to_dict(conninfo)
-    except psycopg.ProgrammingError as exc:
-        raise TargetError(
-            f"target: expected a connection string, found: {(str(exc).splitlines() or [''])[0]}",
-            "'host=… port=… user=… dbname=…' or 'postgresql://user@host/dbname'",
-        ) from exc
+    said = _said(conninfo)
     where = Login(
         host=str(said.get("host", "")),
-        port=int(said.get("port") or 5432),
+        port=int(str(said.get("port") or 5432).partition(",")[0]),
         user=str(said.get("user", "")),
         password="",
         database=str(said.get("dbname", "")),
@@ -164,6 +158,25 @@ def connect_by_conninfo(conninfo: str, application: str) -> Connection:
     }
     with translated(where):
         return psycopg.connect(make_conninfo(**parameters), autocommit=True)
+
+
+def _said(conninfo: str) -> dict[str, Any]:
+    """What stands in a connection string.
+
+    What is wrong with it is not repeated: it may be a password that was not escaped.
+    """
+    hint = (
+        "'host=… port=… user=… dbname=…' or 'postgresql://user@host/dbname', where what is special"
+        " in a password is to be written as %20 and the like"
+    )
+    try:
+        said = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as exc:
+        reason = str(exc).splitlines()[0].partition('"')[0].strip(" :")
+        raise TargetError(f"target: expected a connection string, found: {reason} …", hint) from exc
+    if not re.fullmatch(r"[\d,]*", str(said.get("port") or "")):
+        raise TargetError("target: expected a port's number, found something else", hint)
+    return said
 
 
 # ---- errors ------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from restore.ports import Landing, Ranges
 
 _TRIES = 5  # in a row, without a single byte
 _PATIENCE_SECONDS = 60.0  # with a connection on which nothing comes
-_SHORT_READ = 64 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _CHANGED_HINT = "start again: what was restored of the old file does not go with the new one"
 
@@ -111,7 +110,7 @@ class HttpRanges:
         )
         self._etag, self.version = "", ""
         self.size_bytes = -1
-        self.read(0, 1)
+        self._fetch(0, 1, bytearray())
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +118,9 @@ class HttpRanges:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        """Closes what is open now: urllib3's `clear` leaves that to the garbage collector."""
+        for key in list(self._pool.pools.keys()):
+            self._pool.pools[key].close()
         self._pool.clear()
 
     def read(self, offset: int, size_bytes: int) -> bytes:
@@ -152,7 +154,7 @@ class HttpRanges:
         left_bytes = size_bytes
         try:
             self._check(response.status, response.headers, offset, size_bytes)
-            while left_bytes and (part := response.read(min(left_bytes, _SHORT_READ))):
+            while left_bytes and (part := response.read1(left_bytes)):
                 into += part
                 left_bytes -= len(part)
         except (urllib3.exceptions.HTTPError, OSError) as exc:
@@ -172,7 +174,7 @@ class HttpRanges:
         found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
         first, last, total = map(int, found.groups()) if found else (-1, -1, -1)
         if status != 206 or first != offset or last >= offset + size_bytes:
-            what = "the whole file" if status == 200 else f"status {status}"
+            what = {200: "the whole file", 206: "another range"}.get(status, f"status {status}")
             raise SourceRefusedError(
                 f"dump {self.name!r}: expected a range of it, found {what}",
                 "the URL must be readable as it is, and its server must serve byte ranges",

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -18,6 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from restore.adapters.postgres import Connection, connect_by_conninfo
@@ -41,15 +44,18 @@ _FOUND = {
     Format.UNKNOWN: "something else",
 }
 
+_VERSION_END = 7
+
 DONE, LOST, FAILED, INTERRUPTED = 0, 3, 5, 130
 """Exit codes: all is there; all but the objects that were named; it failed; Ctrl-C or SIGTERM."""
 
 
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
+    # Else psycopg has something to say about every session that is lost.
+    logging.getLogger().addHandler(logging.NullHandler())
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    _stop_on_signals(stop)
     meter = Meter()
     began = time.monotonic()
     try:
@@ -67,6 +73,18 @@ def main(argv: list[str] | None = None) -> int:
         return FAILED
     complaints = (*restored.lost, *refused)
     return _told(restored, complaints, time.monotonic() - began, as_json=options.json)
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """Ctrl-C asks to stop; the second one does not wait for what is being read or made."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(INTERRUPTED)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,6 +152,11 @@ def _client(ranges: Ranges, server_major: int) -> Client:
             f"dump {ranges.name!r}: expected an archive of pg_dump -Fc, found {_FOUND[form]}",
             "tar archives are pg_restore's, plain SQL is psql's",
         )
+    if len(prefix) < _VERSION_END:
+        raise ArchiveError(
+            f"dump {ranges.name!r}: expected an archive's version, found its end",
+            "the dump is truncated: fetch it again",
+        )
     version = (prefix[5], prefix[6])
     major = client_for(version, tuple(clients), server_major)
     if major is None:
@@ -156,7 +179,8 @@ def _shown(meter: Meter, quiet: bool) -> Iterator[None]:
 
     def show() -> None:
         while not ended.wait(0.5):
-            print(f"\r\x1b[K{_line(meter)}", end="", file=sys.stderr, flush=True)
+            line = _line(meter)[: shutil.get_terminal_size().columns - 1]  # a row, to be wiped
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()
@@ -179,7 +203,7 @@ def _line(meter: Meter) -> str:
     names = ", ".join(table.name for table in meter.tables[:3])
     return (
         f"{bar} {share:4.0%} of {meter.total_bytes / 1e6:,.0f} MB, {rate / 1e6:.1f} MB/s{left},"
-        f" {meter.rows:,} rows  {names}"[:160]
+        f" {meter.rows:,} rows  {names}"
     )
 
 

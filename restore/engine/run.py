@@ -34,7 +34,7 @@ from restore.adapters.tools import Client
 from restore.core.before import waves
 from restore.core.blocks import Block
 from restore.core.complaints import Complaint
-from restore.core.index import MAX_WINDOW_BYTES, index, suitable_pace
+from restore.core.index import index
 from restore.core.post import CHAINS, Build, Step, post
 from restore.core.toc import Compression, Head, OffsetFlag
 from restore.engine import guard, ledger
@@ -53,6 +53,7 @@ _PATIENCE_SECONDS = 600.0  # with a server that does not come back
 _FIRST_SECONDS = 30.0  # with one that was never there
 _PAUSE_SECONDS = 1.0
 _READERS = 16
+_WORTH_SEARCHING_BYTES = 8 * 1024 * 1024
 _SERVER_LOST = (UnreachableError, BusyError, AbortedError)
 
 T = TypeVar("T")
@@ -305,9 +306,11 @@ def _has_offsets(head: Head) -> bool:
 
 
 def _can_be_searched(head: Head) -> bool:
-    """Only gzip's chunks are of one length, and only big blocks can be leapt over."""
-    wide = suitable_pace(head).window_bytes
-    return head.compression is Compression.GZIP and wide < MAX_WINDOW_BYTES
+    """Only gzip's chunks are of one length. A search takes some round trips for each block: for
+    blocks of a few megabytes, reading all from front to back is sooner done.
+    """
+    mean_bytes = (head.size_bytes - head.toc_end) // max(len(head.data_entries), 1)
+    return head.compression is Compression.GZIP and mean_bytes >= _WORTH_SEARCHING_BYTES
 
 
 def _rows(tables: Mapping[int, Table], known: Ledger) -> dict[tuple[str, str], int]:

@@ -1,4 +1,4 @@
-"""What an archive is read from: a file, an URL, a blob. The same of all three, and what only one has."""
+"""What an archive is read from: a file, an URL, a blob; and what only one of them has."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from local.processes import free_port
 from restore.adapters.ranges import (
     BlobRanges,
     FileRanges,
@@ -74,7 +75,9 @@ def between(azurite):
 
 @pytest.fixture
 def blob(azurite, account, between):
-    string = azurite.connection_string.replace(f":{urlsplit(azurite.url).port}/", f":{between.port}/")
+    string = azurite.connection_string.replace(
+        f":{urlsplit(azurite.url).port}/", f":{between.port}/"
+    )
     landing = BlobLanding(Connection(string))
     name = f"restore-{secrets.token_hex(8)}"
     container = account.create_container(name)
@@ -115,9 +118,7 @@ def test_several_threads_read_at_once(source):
     assert b"".join(found) == CONTENT[:1_000_000]
 
 
-@pytest.mark.parametrize(
-    "content", [CONTENT[::-1], CONTENT + b"more", CONTENT[:100], b""], ids=len
-)
+@pytest.mark.parametrize("content", [CONTENT[::-1], CONTENT + b"more", CONTENT[:100], b""], ids=len)
 def test_what_was_replaced_is_not_read(source, content):
     source.ranges.read(0, 10)
     source.replace(content)
@@ -147,12 +148,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 # ---- by http -----------------------------------------------------------------------------------
 
 BREAKING = [
+    Fault(silent=True),
     Fault(after_bytes=0),
     Fault(after_bytes=300_000),
-    Fault(after_bytes=300_000, length=False),
+    Fault(after_bytes=0, resets=True),
+    Fault(after_bytes=300_000, resets=True),
     Fault(after_bytes=0, length=False),
-    Fault(status=503),
+    Fault(after_bytes=300_000, length=False),
     Fault(status=429),
+    Fault(status=503),
 ]
 
 
@@ -160,21 +164,85 @@ BREAKING = [
 def test_what_broke_off_is_asked_for_from_there_on(server, http, fault):
     server.faults.append(fault)
     assert http.ranges.read(100, 900_000) == CONTENT[100:900_100]
-    came = max(0, fault.after_bytes)
-    assert server.asked[-1] == (100 + came, 900_099)
+    first, last = server.asked[-1]
+    assert last == 900_099
+    # With a reset, what is on its way is lost.
+    assert first == 100 + max(0, fault.after_bytes) or (fault.resets and first >= 100)
 
 
 def test_as_long_as_something_comes_it_is_not_given_up(server):
-    server.faults.append(Fault())
-    server.always = Fault(after_bytes=100_000)
     with HttpRanges(server.url, tries=1) as ranges:
+        server.always = Fault(after_bytes=100_000)
         assert ranges.read(0, 900_000) == CONTENT[:900_000]
 
 
-@pytest.mark.parametrize("fault", [fault for fault in BREAKING if fault.after_bytes <= 0], ids=str)
-def test_a_server_that_gives_nothing_is_given_up(server, http, fault):
-    server.always = fault
-    with HttpRanges(server.url, tries=1) as ranges:
-        with pytest.raises(SourceError, match=r"file\.dump") as caught:
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        (Fault(silent=True), "MaxRetryError"),
+        (Fault(after_bytes=0), "ProtocolError"),
+        (Fault(after_bytes=0, resets=True), "MaxRetryError|ProtocolError"),
+        (Fault(after_bytes=0, length=False), "none"),
+        (Fault(after_bytes=0, stalls=True), "ReadTimeoutError"),
+        (Fault(status=503), "status 503"),
+    ],
+    ids=str,
+)
+def test_a_server_that_gives_nothing_is_given_up(server, fault, found):
+    with HttpRanges(server.url, tries=1, patience_seconds=0.2) as ranges:
+        server.always = fault
+        with pytest.raises(SourceError, match=f"file.dump.*{found}") as caught:
             ranges.read(0, 900_000)
     assert QUERY not in f"{caught.value}{caught.value.hint}"
+
+
+def test_nobody_there_is_an_error_without_the_key():
+    port = free_port()
+    with pytest.raises(SourceError, match=r"file\.dump") as caught:
+        HttpRanges(f"http://127.0.0.1:{port}/file.dump?{QUERY}", tries=1)
+    assert QUERY not in f"{caught.value}{caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        (Fault(whole=True), "the whole file"),
+        (Fault(status=404), "status 404"),
+        (Fault(status=403), "status 403"),
+        (Fault(shift_bytes=1), "another range"),
+        (Fault(longer_bytes=1), "another range"),
+    ],
+    ids=str,
+)
+def test_a_server_that_gives_something_else_is_refused(server, http, fault, found):
+    server.always = fault
+    with pytest.raises(SourceRefusedError, match=found) as caught:
+        http.ranges.read(10, 100)
+    assert QUERY not in f"{caught.value}{caught.value.hint}"
+    with pytest.raises(SourceRefusedError, match=found):
+        HttpRanges(server.url)
+
+
+def test_an_empty_file_is_refused(server):
+    server.content = b""
+    with pytest.raises(SourceRefusedError, match="status 416"):
+        HttpRanges(server.url)
+
+
+@pytest.mark.parametrize(
+    ("etag", "modified"),
+    [('"1"', ""), ('W/"1"', ""), ("", "Wed, 01 Jan 2026 00:00:00 GMT"), ("", "")],
+)
+def test_without_conditions_the_answer_itself_tells_of_a_change(server, etag, modified):
+    """Of a server that knows no If-Match, no strong ETag, or none: as much as it says."""
+    server.matches, server.etag, server.modified = False, etag, modified
+    with HttpRanges(server.url) as ranges:
+        assert ranges.read(0, 10) == CONTENT[:10]
+        if etag:
+            server.etag = etag.replace("1", "2")
+        elif modified:
+            server.modified = modified.replace("00:00:00", "00:00:01")
+        else:
+            server.content = CONTENT[:-1]
+        with pytest.raises(ConflictError, match="unchanged"):
+            ranges.read(0, 10)

@@ -34,21 +34,27 @@ class Bulk:
     All of it belongs to the customer's admin, who restores.
     """
 
-    def __init__(self, server: PostgresServer, folder: Path) -> None:
-        """`server` is new; `folder` is where archives go."""
+    def __init__(self, server: PostgresServer, folder: Path, scale: float = 1) -> None:
+        """`server` is new; `folder` is where archives go; `scale` multiplies most of the rows."""
         self.server = server
         self._folder = folder
         self._names = itertools.count(1)
         self.rows("CREATE ROLE app_ro")
         self.rows(f"CREATE DATABASE {BULK} TEMPLATE template0")
-        self.rows((DATA / "engine/bulk.sql").read_bytes(), BULK)
+        script = (DATA / "engine/bulk.sql").read_bytes()
+        self.rows(f"SET bulk.scale = {scale};".encode() + script, BULK)
         self.dumps = {
-            "pipe": self._dump("pipe", "--compress=1"),  # without offsets
-            "file": self._dump("file", "--compress=1", f"--file={folder / 'file'}"),
+            "pipe": self.dump("pipe", "--compress=1"),  # without offsets
+            "file": self.dump("file", "--compress=1", f"--file={folder / 'file'}"),
+            "plain": self.dump("plain", "--compress=0"),
         }
         self._expected = fingerprint(server.superuser_conninfo(), BULK)
+        tables = [name for name, about in self._expected["relations"].items() if about[0] == "r"]
+        rows = sum(int(self._expected["rows"][name][0]) for name in tables)
+        self.done: Event = {"done": True, "rows": rows, "lost": []}
 
-    def _dump(self, name: str, *options: str) -> Path:
+    def dump(self, name: str, *options: str) -> Path:
+        """By the admin's pg_dump."""
         path = self._folder / name
         argv = [str(self.server.binaries / "pg_dump"), "--format=custom", *options, BULK]
         environment = self.server.admin_environment()
@@ -78,6 +84,16 @@ class Bulk:
     def drop(self, database: str) -> None:
         self.rows(f"DROP DATABASE {database} WITH (FORCE)")
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the engine as a program of its own; holds the password."""
+        return {
+            "PATH": os.defpath,
+            "LC_ALL": "C.UTF-8",
+            "PGPASSWORD": self.server.admin_password,
+            "RESTORE_PG_BINDIRS": str(self.server.binaries),
+        }
+
     def target(self, database: str, port: int = 0) -> str:
         """How to connect, without the password."""
         server = self.server
@@ -87,7 +103,11 @@ class Bulk:
 
     def differences(self, database: str) -> list[str]:
         """What tells a restored database from the source; none when nothing does, nor is left."""
-        return differences(self._expected, fingerprint(self.server.superuser_conninfo(), database))
+        return self.unlike(self.server, database)
+
+    def unlike(self, server: PostgresServer, database: str) -> list[str]:
+        """The same of a database on any server."""
+        return differences(self._expected, fingerprint(server.superuser_conninfo(), database))
 
     def sessions(self, database: str) -> list[int]:
         """The processes of the sessions in it."""
@@ -105,15 +125,10 @@ class Bulk:
             **options,
         }
         argv = [sys.executable, "-m", "tests.engine.once", json.dumps(settings)]
-        environment = {
-            "PATH": os.defpath,
-            "LC_ALL": "C.UTF-8",
-            "PGPASSWORD": self.server.admin_password,
-        }
         with subprocess.Popen(
             argv,
             cwd=ROOT,
-            env=environment,
+            env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -125,7 +140,7 @@ class Bulk:
                 running.kill()
 
     def restore(self, database: str, dump: str = "pipe", **options: Any) -> Event:
-        """The same to its end."""
+        """The same to its end, which should be `done`."""
         with self.running(database, dump, **options) as running:
             return running.end()
 

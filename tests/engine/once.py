@@ -50,7 +50,7 @@ class HeldMeter(Meter):
     def __init__(self, held: list[str], held_rows: int) -> None:
         super().__init__()
         self._held, self._held_rows = set(held), held_rows
-        self._holding = threading.Lock()
+        self._changing = threading.Lock()
 
     def enter(self, phase: str, total_bytes: int | None = None) -> None:
         super().enter(phase, total_bytes)
@@ -67,12 +67,12 @@ class HeldMeter(Meter):
         self.hold(f"in {self.phase}")
 
     def hold(self, place: str) -> None:
-        with self._holding:
+        with self._changing:
             if place not in self._held:
                 return
             self._held.discard(place)
-            tell(held=place)
-            sys.stdin.readline()
+        tell(held=place)
+        sys.stdin.readline()
 
 
 class HeldRanges(FileRanges):
