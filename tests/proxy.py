@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Proxy:
-    """Passes bytes on to `target`, and breaks off in one of two ways.
+    """Passes bytes on to `target`, and breaks off in one of three ways.
 
     Answers of the next `cuts` connections end after `cut_bytes`. Or, after `cut_each`: whenever so
     many bytes have passed in all, either way, the connection they were on ends, or every one; what
-    was read last is lost, so that an answer may be missing to what was done.
+    was read last is lost. Or, after `cut_behind`: whoever has sent certain words gets no answer.
     """
 
     target: tuple[str, int]
@@ -25,6 +25,8 @@ class Proxy:
     cut: int = 0  # how often something was
     _each: Iterator[tuple[int, bool]] = field(default_factory=lambda: iter(()))
     _left: tuple[int, bool] | None = None
+    _words: tuple[bytes, ...] = ()
+    _times: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _threads: list[threading.Thread] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
@@ -34,6 +36,10 @@ class Proxy:
         with self._lock:
             self._each = iter(limits)
             self._left = next(self._each, None)
+
+    def cut_behind(self, *words: bytes, times: int) -> None:
+        """So many times; the words themselves are passed on."""
+        self._words, self._times = words, times
 
     def serve(self, listener: socket.socket) -> None:
         with suppress(OSError):
@@ -50,12 +56,18 @@ class Proxy:
         self._sockets += [client, server]
         limit = self.cut_bytes if self.cuts > 0 else None
         self.cuts -= 1
-        for source, sink, bound in ((client, server, None), (server, client, limit)):
-            thread = threading.Thread(target=self._pump, args=(source, sink, bound))
+        for ends in ((client, server, None, self._words), (server, client, limit, ())):
+            thread = threading.Thread(target=self._pump, args=ends)
             thread.start()
             self._threads.append(thread)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
+    def _pump(
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        limit: int | None,
+        words: tuple[bytes, ...],
+    ) -> None:
         passed = 0
         with suppress(OSError):
             while data := source.recv(65536):
@@ -66,6 +78,8 @@ class Proxy:
                 if self._is_due(len(data)):
                     break
                 sink.sendall(data)
+                if any(word in data for word in words) and self._is_one_more():
+                    break
         _end(source, sink)
         source.close()
 
@@ -82,6 +96,14 @@ class Proxy:
         if everything:
             _end(*self._sockets)
         return True
+
+    def _is_one_more(self) -> bool:
+        with self._lock:
+            if not self._times:
+                return False
+            self.cut += 1
+            self._times -= 1
+            return True
 
     def close(self) -> None:
         _end(*self._sockets)

@@ -151,5 +151,9 @@ def note_parts(connection: Connection, parts: Sequence[Part]) -> None:
 
 
 def note_lost(connection: Connection, complaint: Complaint) -> None:
+    """In the session's encoding, which is the archive's: what it has no letters for is escaped."""
     statement = f"INSERT INTO {SCHEMA}.lost VALUES (%s, %s)".encode()
-    connection.execute(statement, (complaint.command, complaint.message))
+    encoding = connection.info.encoding
+    words = (complaint.command, complaint.message)
+    plain = [word.encode(encoding, "backslashreplace").decode(encoding) for word in words]
+    connection.execute(statement, plain)

@@ -10,7 +10,6 @@ import psycopg
 from restore.adapters.postgres import Connection
 from restore.core.complaints import Complaint
 from restore.core.post import Step
-from restore.core.sql import text_of
 from restore.engine import ledger
 from restore.engine.session import Session, is_the_servers
 
@@ -115,7 +114,7 @@ def _refused(connection: Connection, statement: bytes) -> Complaint | None:
     except psycopg.Error as exc:
         if (broken := is_the_servers(exc, connection)) is not None:
             raise broken from exc
-        return _complaint(statement, exc)
+        return _complaint(statement.decode(connection.info.encoding, "backslashreplace"), exc)
     return None
 
 
@@ -125,8 +124,8 @@ def _undo(connection: Connection, statement: bytes) -> None:
         _refused(connection, statement)
 
 
-def _complaint(statement: bytes, error: psycopg.Error) -> Complaint:
+def _complaint(statement: str, error: psycopg.Error) -> Complaint:
     """Without what stands behind the first literal or parenthesis: it may hold secrets or rows."""
-    shown = _SHOWN.match(text_of(statement))
+    shown = _SHOWN.match(statement)
     command = " ".join((shown[0] if shown else "").split())[:_LONGEST]
     return Complaint(command, error.diag.message_primary or str(error).partition("\n")[0])

@@ -188,15 +188,17 @@ class _Run:
             with self._phase("index"):
                 blocks = self._find_blocks()
             with self._phase("data"):
-                self._load(sessions, known, blocks, guard.relations(connection))
+                relations = guard.relations(connection)
+                self._load(sessions, known, blocks, relations)
             known = self._known = ledger.read(connection)
             last = self._after(sessions, known, budget)
             ledger.settle(connection)
             known = ledger.read(connection)
+        rows = _rows(contents.tables, known)
         return Restored(
             contents.head,
-            rows=_rows(contents.tables, known),
-            lost=tuple(dict.fromkeys(known.lost)),
+            rows=rows,
+            lost=tuple(dict.fromkeys([*known.lost, *_left_out(rows, relations)])),
             notes=known.notes,
             seconds=dict(self._seconds),
             last=last,
@@ -311,6 +313,13 @@ def _can_be_searched(head: Head) -> bool:
     """
     mean_bytes = (head.size_bytes - head.toc_end) // max(len(head.data_entries), 1)
     return head.compression is Compression.GZIP and mean_bytes >= _WORTH_SEARCHING_BYTES
+
+
+def _left_out(rows: Mapping[tuple[str, str], int], relations: Relations) -> Iterator[Complaint]:
+    """Rows of tables that are not there: as COPY would have been refused."""
+    for (schema, name), count in rows.items():
+        if count and (schema, name) not in relations:
+            yield Complaint(f"COPY {schema}.{name}", f"no such table: {count} rows are left out")
 
 
 def _rows(tables: Mapping[int, Table], known: Ledger) -> dict[tuple[str, str], int]:

@@ -192,12 +192,6 @@ class Running:
         assert found is not None, f"ended without a word after {self._events}"
         return found
 
-    @property
-    def is_done(self) -> bool:
-        """Whether it came to its end, and told so."""
-        with self._told:
-            return any("done" in event for event in self._events)
-
     def stop(self) -> None:
         """As if its machine was hung: its sessions stay."""
         self._process.send_signal(signal.SIGSTOP)

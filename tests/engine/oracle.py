@@ -173,7 +173,7 @@ def stock(dump: Path, server: PostgresServer, database: str, *options: str) -> l
     """
     argv = [str(server.binaries / "pg_restore"), f"--dbname={database}", *options, str(dump)]
     environment = server.superuser_environment(database)
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, errors="replace")
     lost = re.findall(r"^(?:Command was: |pg_restore: error: COPY failed )(.*)", done.stderr, re.M)
     assert (done.returncode == 0) == (lost == []), done.stderr
     return lost

@@ -208,6 +208,13 @@ def test_what_could_not_be_made_is_named(command, empty):
     assert re.search("^kept the login as owner: ALTER .* OWNER TO ", said.out, re.M)
 
 
+def test_what_could_not_be_made_is_named_in_any_encoding(command, empty):
+    """That dump is in LATIN1, and so are its statements."""
+    said = command(DATA / "latin-pg16.dump", database=empty)
+    assert (said.code, said.err) == (LOST, "")
+    assert 'kept the login as owner: ALTER TABLE public."Straße" OWNER TO azuresu: ' in said.out
+
+
 def test_without_owners_all_belongs_to_the_login(little, command, empty):
     assert command("--no-owner", DATA / "crm-pg18.dump", database=empty).code == DONE
     owners = "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'app'"

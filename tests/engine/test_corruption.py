@@ -86,6 +86,16 @@ def test_a_flipped_bit_in_the_contents_is_seen_or_stock_makes_the_same_of_it(
         assert said.err or "not restored" in said.out
 
 
+def test_rows_of_a_table_that_is_not_there_are_lost_and_named(little, empty, command, tmp_path):
+    """Stock pg_restore is told so by the server."""
+    content = little.dumps["pipe"].read_bytes()
+    damaged = tmp_path / "renamed.dump"
+    damaged.write_bytes(content.replace(b"COPY bulk.small_16 (", b"COPY bulk.small_99 ("))
+    said = command(damaged, database=empty)
+    assert said.code == 3
+    assert "not restored: COPY bulk.small_99: no such table: 80 rows are left out\n" in said.out
+
+
 # ---- what was loaded while the dump was damaged ------------------------------------------------
 
 

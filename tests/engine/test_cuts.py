@@ -48,6 +48,15 @@ def test_cut_off_fifty_times_it_goes_on_by_itself(bulk, database):
     assert bulk.differences(database) == []
 
 
+def test_what_was_committed_though_nobody_heard_of_it_is_not_done_again(bulk, database):
+    """The connection is lost between a commit and its answer."""
+    with proxy(bulk.server.host, bulk.server.port) as between:
+        between.cut_behind(b"COMMIT", b"INSERT INTO _restore_ledger.made", times=25)
+        assert bulk.restore(database, port=between.port) == bulk.done
+        assert between.cut == 25
+    assert bulk.differences(database) == []
+
+
 @pytest.mark.parametrize("first", Stop)
 def test_a_server_that_restarts_at_any_time_is_waited_for(bulk, database, first):
     """Again and again, in order and as by a crash: what was not on disk yet is made anew."""

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import pytest
 
 from restore.core.rows import SLICE_BYTES
-from tests.engine.bulk import BULK, Bulk
+from tests.engine.bulk import BULK, LEDGER, Bulk
 from tests.waiting import eventually
 
-KILLS = 25  # of each archive
+KILLS = 5  # of each test, of which there are ten
 CONNECTIONS = 2
 
 _ROW_BYTES = "SELECT avg(octet_length(event::text))::float8 FROM bulk.event"
 # With those whose transaction was undone.
 _INSERTED = "SELECT coalesce(sum(n_tup_ins), 0) FROM pg_stat_user_tables WHERE relname = 'event'"
+_THERE = f"""
+SELECT to_regclass('bulk.event') IS NOT NULL, to_regnamespace('{LEDGER}') IS NOT NULL"""
 _RELATIONS = """
 SELECT c.oid::regclass::text, c.oid FROM pg_class AS c LEFT JOIN pg_index ON indexrelid = c.oid
 WHERE relnamespace = to_regnamespace('bulk') AND indisvalid IS NOT FALSE"""
@@ -33,13 +35,15 @@ class Left:
     loaded: int = 0  # rows in the biggest table
     inserted: int = 0  # all that ever were
     relations: frozenset[tuple[str, int]] = frozenset()  # with their object ids
+    is_complete: bool = False  # it was killed too late
 
     @classmethod
     def read(cls, bulk: Bulk, database: str) -> Left:
-        ((there,),) = bulk.rows("SELECT to_regclass('bulk.event') IS NOT NULL", database)
+        ((there, ledger),) = bulk.rows(_THERE, database)
         loaded = bulk.rows("SELECT count(*) FROM bulk.event", database)[0][0] if there else 0
         ((inserted,),) = bulk.rows(_INSERTED, database)
-        return cls(loaded, int(inserted), frozenset(bulk.rows(_RELATIONS, database)))
+        relations = frozenset(bulk.rows(_RELATIONS, database))
+        return cls(loaded, int(inserted), relations, there and not ledger)
 
     @property
     def undone(self) -> int:
@@ -53,54 +57,52 @@ class Pace:
     whole_seconds: float
     data_seconds: float
 
-    @classmethod
-    def measure(cls, bulk: Bulk, dump: str) -> Pace:
-        database = bulk.database()
-        with bulk.running(database, dump) as running:
-            times = []
-            for event in ({"begun": True}, {"phase": "data"}, {"phase": "indexes"}, {"done": True}):
-                assert running.has_told(**event)
-                times.append(time.monotonic())
-        bulk.drop(database)
-        return cls(times[3] - times[0], times[2] - times[1])
+
+@pytest.fixture(scope="module")
+def pace(bulk):
+    database, times = bulk.database(), []
+    with bulk.running(database) as running:
+        for event in ({"begun": True}, {"phase": "data"}, {"phase": "indexes"}, {"done": True}):
+            assert running.has_told(**event)
+            times.append(time.monotonic())
+    bulk.drop(database)
+    return Pace(times[3] - times[0], times[2] - times[1])
 
 
-def killed(bulk, database, dump, moment, pace):
-    """Whether it was killed before its end, in its data phase or anywhere."""
-    with bulk.running(database, dump, connections=CONNECTIONS) as running:
-        if moment.random() < 0.6:
-            assert running.has_told(phase="data")
-            time.sleep(moment.uniform(0, pace.data_seconds))
-        else:
-            assert running.has_told(begun=True)
-            time.sleep(moment.uniform(0, pace.whole_seconds))
-        running.kill()
-        if running.is_done:
-            return False
-    assert bulk.is_left_alone(database)
-    return True
+def kill(running, moment, pace):
+    """In its data phase, or anywhere."""
+    if moment.random() < 0.6:
+        running.has_told(phase="data")
+        time.sleep(moment.uniform(0, pace.data_seconds))
+    else:
+        running.has_told(begun=True)
+        time.sleep(moment.uniform(0, pace.whole_seconds))
+    running.kill()
 
 
+@pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("dump", ["pipe", "file"])
-def test_whenever_it_is_killed_the_next_one_makes_the_rest(bulk, dump):
+def test_whenever_it_is_killed_the_next_one_makes_the_rest(bulk, pace, dump, number):
     """Less than a part's rows on each connection are loaded again; nothing else is, at all."""
-    moment, pace = random.Random(f"kills of {dump}"), Pace.measure(bulk, dump)
+    moment = random.Random(f"kills of {dump} {number}")
     ((row_bytes,),) = bulk.rows(_ROW_BYTES, BULK)
     most_undone = CONNECTIONS * 1.2 * SLICE_BYTES / row_bytes  # a part is one slice
     kills = 0
     while kills < KILLS:
-        database, before = bulk.database(), Left()
-        while kills < KILLS and killed(bulk, database, dump, moment, pace):
-            kills += 1
-            left = Left.read(bulk, database)
+        database, left = bulk.database(), Left()
+        while kills < KILLS and not left.is_complete:
+            with bulk.running(database, dump, connections=CONNECTIONS) as running:
+                kill(running, moment, pace)
+            assert bulk.is_left_alone(database)
+            before, left = left, Left.read(bulk, database)
             assert left.undone - before.undone < most_undone
             assert left.loaded >= before.loaded
             assert left.relations >= before.relations
-            before = left
-        if kills == KILLS:
+            kills += not left.is_complete
+        if not left.is_complete:
             assert bulk.restore(database, dump) == bulk.done
         assert bulk.differences(database) == []
-        assert Left.read(bulk, database).relations >= before.relations
+        assert Left.read(bulk, database).relations >= left.relations
         bulk.drop(database)
 
 
