@@ -21,7 +21,7 @@ from typing import Any
 from restore.adapters.postgres import connect_by_conninfo
 from restore.adapters.ranges import FileRanges
 from restore.adapters.tools import find_clients
-from restore.engine import guard, run
+from restore.engine import guard, loading, run
 from restore.engine.meter import Meter
 from restore.engine.run import Means, finish, restore
 from restore.errors import RestoreError
@@ -91,6 +91,10 @@ class HeldRanges(FileRanges):
 def main(argument: str) -> None:
     options = _DEFAULTS | json.loads(argument)
     logging.getLogger().addHandler(logging.NullHandler())  # psycopg's words about lost sessions
+    # As a table of many gigabytes meets it, made smaller with its parts.
+    held_bytes = (2 * options["connections"] + 1) * options["part_bytes"] // 2
+    loading._HELD_BYTES = min(loading._HELD_BYTES, held_bytes)
+    loading._JOIN_BYTES = 64 * 1024
     run._PAUSE_SECONDS = 0.02
     run._FIRST_SECONDS = options["first_seconds"]
     guard._LOCK_SECONDS = options["lock_seconds"]
