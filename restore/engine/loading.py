@@ -14,22 +14,25 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 
 import psycopg
 
 from restore.adapters.postgres import FullError, PrivilegeError, error_of
 from restore.core.blocks import Block
 from restore.core.data import DataReader
+from restore.core.rows import Piece
 from restore.core.toc import Entry, Head
 from restore.engine import ledger
 from restore.engine.contents import Table
+from restore.engine.copying import CopyError, copy_all
 from restore.engine.crew import Crew
 from restore.engine.ledger import Ledger, Part
 from restore.engine.meter import Meter
 from restore.engine.reading import WINDOW_BYTES, stream
 from restore.engine.session import Session
 from restore.engine.targets import (
+    WORTH_FREEZING_BYTES,
     Item,
     Loaded,
     ObjectsTarget,
@@ -37,7 +40,7 @@ from restore.engine.targets import (
     Target,
     checksum,
 )
-from restore.errors import DataLossError, TransientError
+from restore.errors import DataLossError, RestoreError, TransientError
 from restore.ports import Ranges
 
 PART_BYTES = 64 * 1024 * 1024
@@ -46,6 +49,8 @@ PART_BYTES = 64 * 1024 * 1024
 _SMALL_BYTES = 256 * 1024  # packed: blocks that go several in one transaction
 _BUNDLE_BYTES = 2 * 1024 * 1024
 _BUNDLE_BLOCKS = 200
+_TOGETHER_TABLES = 100
+_TOGETHER_BYTES = 1024 * 1024  # plain
 _WHOLE_BYTES = 16 * 1024 * 1024  # packed: the biggest block that one session loads alone
 _JOIN_BYTES = 4 * 1024 * 1024  # packed: with less left than this, a block is not joined
 _HELD_BYTES = 32 * 1024 * 1024  # plain: of blocks that are read before a session takes them
@@ -327,14 +332,17 @@ class Loading:
                 self.crew.wait()
 
     def _load_bundle(self, session: Session, bundle: _Bundle) -> None:
-        parts = []
+        parts: list[Part] = []
         with session.connection.transaction():
+            together = _Together(session, parts)
             for counted in bundle.parts():
-                target, number = counted.target, counted.target.entry.dump_id
+                target, items = counted.target, iter(counted)
+                if together.takes(counted, first := list(islice(items, 2))):
+                    continue
                 with self.meter.table(target.label, counted.size_bytes), _taken(target, session):
-                    loaded = target.load(session.connection, iter(counted), whole=True)
-                slices = _noted(target, loaded)
-                parts.append(Part(number, slices, loaded.rows, counted.total, counted.size_bytes))
+                    loaded = target.load(session.connection, chain(first, items), whole=True)
+                parts.append(_part_of(counted, loaded))
+            together.load()
             ledger.note_parts(session.connection, parts)
         self.meter.add(rows=sum(part.rows for part in parts))
 
@@ -383,20 +391,71 @@ class Loading:
                 self.crew.wait()
 
 
+@dataclass(slots=True)
+class _Together:
+    """Tables of a few rows, whose COPY go in one message. What was loaded is noted in `parts`."""
+
+    session: Session
+    parts: list[Part]
+    _held: list[tuple[_Counted, TableTarget, Piece]] = field(default_factory=list)
+    _bytes: int = 0
+
+    def takes(self, counted: _Counted, first: Sequence[Item]) -> bool:
+        """Is it one of these? `first` are its first two items, or all there are."""
+        target = counted.target
+        if len(first) != 1 or not isinstance(target, TableTarget) or not target.is_there:
+            return False
+        (piece,) = first
+        assert isinstance(piece, Piece), "a table's block holds rows"
+        if piece.size_bytes >= WORTH_FREEZING_BYTES:
+            return False
+        self._held.append((counted, target, piece))
+        self._bytes += piece.size_bytes
+        if len(self._held) == _TOGETHER_TABLES or self._bytes > _TOGETHER_BYTES:
+            self.load()
+        return True
+
+    def load(self) -> None:
+        """All that it holds. Raises DataLossError where the server does not take the rows."""
+        held, self._held, self._bytes = self._held, [], 0
+        if not held:
+            return
+        try:
+            copies = [(target.statement, piece.views) for _, target, piece in held]
+            copy_all(self.session.connection, copies)
+        except CopyError as exc:
+            raise _refused(held[exc.copy][1], exc.reason, self.session) from exc.reason
+        for counted, _, piece in held:
+            loaded = Loaded()
+            loaded.add(piece)
+            self.parts.append(_part_of(counted, loaded))
+
+
 @contextmanager
 def _taken(target: Target, session: Session) -> Iterator[None]:
     """Raises DataLossError where the server does not take the rows."""
     try:
         yield
     except psycopg.Error as exc:
-        found = error_of(exc, session.connection)
-        if isinstance(found, TransientError | FullError | PrivilegeError):
-            raise found from exc
-        raise DataLossError(
-            f"{target.label}: expected the server to take what the dump holds, found:"
-            f" {exc.diag.message_primary or type(exc).__name__}",
-            "is the dump damaged? If not, see what the server refused, then restore again",
-        ) from exc
+        raise _refused(target, exc, session) from exc
+
+
+def _refused(target: Target, error: psycopg.Error, session: Session) -> RestoreError:
+    found = error_of(error, session.connection)
+    if isinstance(found, TransientError | FullError | PrivilegeError):
+        return found
+    return DataLossError(
+        f"{target.label}: expected the server to take what the dump holds, found:"
+        f" {error.diag.message_primary or type(error).__name__}",
+        "is the dump damaged? If not, see what the server refused, then restore again",
+    )
+
+
+def _part_of(counted: _Counted, loaded: Loaded) -> Part:
+    """All of a block's data."""
+    target = counted.target
+    slices = _noted(target, loaded)
+    return Part(target.entry.dump_id, slices, loaded.rows, counted.total, counted.size_bytes)
 
 
 def _noted(target: Target, loaded: Loaded) -> dict[int, int]:

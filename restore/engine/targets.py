@@ -16,7 +16,7 @@ from restore.core.toc import Compression, Entry
 from restore.core.unpack import unpacked
 
 _BATCH_OBJECTS = 1000
-_WORTH_FREEZING_BYTES = SLICE_BYTES // 2
+WORTH_FREEZING_BYTES = SLICE_BYTES // 2
 _PUT = (
     b"SELECT count(pg_catalog.lo_put(oid, start, data))"
     b" FROM unnest(%b::int8[]::oid[], %b::int8[], %b::bytea[]) AS put (oid, start, data)"
@@ -105,6 +105,10 @@ class TableTarget:
     is_ours: bool = False
     is_there: bool = True
 
+    @property
+    def statement(self) -> bytes:
+        return copy_parts(self.copy)[0] + b" FROM stdin"
+
     def read(self, reader: DataReader, compression: Compression) -> Iterator[Item]:
         return slices(unpacked(reader.packed(), compression))
 
@@ -123,12 +127,11 @@ class TableTarget:
             for piece in _again(first, items):
                 loaded.add(piece)
             return loaded
-        frozen = whole and self.is_ours and first.size_bytes >= _WORTH_FREEZING_BYTES
-        statement, table = copy_parts(self.copy)
+        frozen = whole and self.is_ours and first.size_bytes >= WORTH_FREEZING_BYTES
         if frozen:
-            connection.execute(b"TRUNCATE TABLE ONLY " + table)
+            connection.execute(b"TRUNCATE TABLE ONLY " + copy_parts(self.copy)[1])
         options = b" WITH (FREEZE)" if frozen else b""
-        with connection.cursor().copy(statement + b" FROM stdin" + options) as copy:
+        with connection.cursor().copy(self.statement + options) as copy:
             for piece in _again(first, items):
                 for view in piece.views:
                     copy.write(view)
