@@ -1,6 +1,6 @@
 # `make` alone says what there is. Everything it needs is set up on the way, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo up try bench-engine lock clean
+.PHONY: help setup check test soak demo up try bench-engine lock clean
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 SCALE ?= 1
@@ -30,6 +30,9 @@ check: .venv/.ready ## format, lint, types, layers
 test: setup ## unit, contract and end-to-end tests
 	$(PYTHON) -m pytest tests/core -n 2 --cov=restore.core --cov-branch --cov-report= --cov-fail-under=100
 	$(PYTHON) -m pytest tests --ignore=tests/core -n 3 --dist loadfile --durations=10
+
+soak: .venv/.ready ## 10,000 restores in a simulated world where everything goes wrong
+	$(PYTHON) -m tests.simulation --seeds 10000
 
 demo: setup ## the whole way on this machine, with a sample; SCALE=10 for more rows
 	@$(PYTHON) -m local demo --scale $(SCALE)

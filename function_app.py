@@ -11,6 +11,7 @@ from typing import Any
 import azure.functions as func
 
 from restore import flows, logs, wiring
+from restore.core import plan_view, report_page
 from restore.core.messages import REPORTS
 from restore.core.problem import MEDIA_TYPE, problem, status_of
 from restore.core.request import RequestError, idempotency_key, query
@@ -59,6 +60,54 @@ def cancel_restore(req: func.HttpRequest) -> func.HttpResponse:
     def answer() -> func.HttpResponse:
         restore = flows.cancel(wiring.control(), req.route_params["id"])
         return _json(status(restore, {}, restore.updated), 200 if restore.ended else 202)
+
+    return _answered(answer)
+
+
+@app.route("restores/{id}/plan", methods=["GET"])
+def show_plan(req: func.HttpRequest) -> func.HttpResponse:
+    """JSON; text for people with `?format=text`."""
+
+    def answer() -> func.HttpResponse:
+        plan = flows.plan_of(wiring.control(), req.route_params["id"])
+        if req.params.get("format") == "text":
+            return func.HttpResponse(plan_view.as_text(plan), mimetype="text/plain")
+        return _json(plan_view.as_json(plan))
+
+    return _answered(answer)
+
+
+@app.route("restores/{id}/approve", methods=["POST"])
+def approve_restore(req: func.HttpRequest) -> func.HttpResponse:
+    """`{"hash": …}` of the plan that is approved."""
+
+    def answer() -> func.HttpResponse:
+        restore = flows.approve(wiring.control(), req.route_params["id"], req.get_body())
+        return _json(status(restore, {}, restore.updated), 202)
+
+    return _answered(answer)
+
+
+@app.route("restores/{id}/undo", methods=["POST"])
+def undo_restore(req: func.HttpRequest) -> func.HttpResponse:
+    """What was replaced gets its name again, as long as it is kept."""
+
+    def answer() -> func.HttpResponse:
+        restore = flows.undo(wiring.control(), req.route_params["id"])
+        return _json(status(restore, {}, restore.updated), 202)
+
+    return _answered(answer)
+
+
+@app.route("restores/{id}/report", methods=["GET"])
+def show_report(req: func.HttpRequest) -> func.HttpResponse:
+    """JSON, signed where there is a key; a page for people with `?format=html`."""
+
+    def answer() -> func.HttpResponse:
+        document = flows.report_of(wiring.control(), req.route_params["id"])
+        if req.params.get("format") == "html":
+            return func.HttpResponse(report_page.page(document), mimetype="text/html")
+        return _json(document)
 
     return _answered(answer)
 

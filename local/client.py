@@ -14,11 +14,12 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: headers by lower-case name, and the JSON body ({} without one)."""
+    """What came back: headers by lower-case name, the JSON body ({} without one), and its text."""
 
     status: int
     headers: Mapping[str, str]
     body: dict[str, Any]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,21 @@ class Client:
 
     def cancel(self, restore_id: str) -> Answer:
         return self.call("POST", f"/api/restores/{restore_id}/cancel", b"")
+
+    def plan(self, restore_id: str) -> Answer:
+        return self.call("GET", f"/api/restores/{restore_id}/plan")
+
+    def report(self, restore_id: str, form: str = "") -> Answer:
+        """Of a restore that has ended; `form` may be html."""
+        query = f"?format={form}" if form else ""
+        return self.call("GET", f"/api/restores/{restore_id}/report{query}")
+
+    def approve(self, restore_id: str, plan_hash: str) -> Answer:
+        body = json.dumps({"hash": plan_hash}).encode()
+        return self.call("POST", f"/api/restores/{restore_id}/approve", body)
+
+    def undo(self, restore_id: str) -> Answer:
+        return self.call("POST", f"/api/restores/{restore_id}/undo", b"")
 
     def call(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
@@ -68,4 +84,5 @@ class Client:
 def _answer(status: int, headers: Any, body: bytes) -> Answer:
     lower = {name.lower(): value for name, value in headers.items()}
     is_json = "json" in lower.get("content-type", "")
-    return Answer(status, lower, json.loads(body) if is_json and body else {})
+    text = body.decode(errors="replace")
+    return Answer(status, lower, json.loads(text) if is_json and text else {}, text)

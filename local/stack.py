@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
+
+import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from psycopg import sql
 
 from local import processes
 from local.azurite import Azurite
@@ -27,6 +32,7 @@ from restore.flows import CONTAINER_PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "target-admin"
+REPORT_KEY = "report-key"
 
 
 class Stack(Part):
@@ -91,6 +97,7 @@ class Stack(Part):
         self.vault = self._open.enter_context(
             LocalVault(self.source, self.storage.connection_string)
         )
+        self.vault.parameters.apply = self._set_on_target
         self.environment = self._environment()
         with self.timed("function app"):
             self.host = FunctionsHost(ROOT, self.environment, log_path=self.log / "functions")
@@ -101,6 +108,15 @@ class Stack(Part):
         self._open.callback(self._stop_workers)
         for _ in range(self._worker_count):
             self.add_worker()
+
+    def _set_on_target(self, name: str, value: str) -> None:
+        """What the management API changes, the target really has: in the same units."""
+        statement = sql.SQL("ALTER SYSTEM SET {} = {}").format(
+            sql.Identifier(name), sql.Literal(value)
+        )
+        with psycopg.connect(self.target.superuser_conninfo(), autocommit=True) as connection:
+            connection.execute(statement)
+            connection.execute("SELECT pg_reload_conf()")
 
     def stop(self) -> None:
         """Stop everything that was started, the last first. Safe to repeat."""
@@ -192,6 +208,8 @@ class Stack(Part):
         self.secrets = self._folder.path / "secrets"
         self.secrets.mkdir(mode=0o700)
         (self.secrets / SECRET).write_text(self.target.admin_password)
+        key = Ed25519PrivateKey.generate().private_bytes_raw()
+        (self.secrets / REPORT_KEY).write_text(base64.b64encode(key).decode())
         majors = {self.target.major, *([self.source.major] if self.source else []), 16, 18}
         return {
             "ServiceBusConnection": self.bus.connection_string,
@@ -200,6 +218,7 @@ class Stack(Part):
             "RESTORE_TARGETS": f"{self.target.host}:{self.target.port}",
             "RESTORE_ARM_ENDPOINT": self.vault.url,
             "RESTORE_SECRETS_FOLDER": str(self.secrets),
+            "RESTORE_REPORT_KEY": REPORT_KEY,
             "RESTORE_PGSSLMODE": "disable",
             "RESTORE_PG_BINDIRS": ":".join(str(binaries(major)) for major in sorted(majors)),
             "RESTORE_POLL_SECONDS": "0.2",

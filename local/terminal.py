@@ -150,7 +150,7 @@ def _verdict(
     database: dict[str, Any], status: str, differences: Mapping[str, Sequence[str]] | None
 ) -> str:
     rows = database.get("rows", {})
-    if EXIT_CODES[status] >= EXIT_CODES["failed"]:
+    if EXIT_CODES[status] >= EXIT_CODES["failed"] or database["phase"] != "published":
         return "not published"
     if database.get("lost"):
         return f"{len(database['lost'])} objects lost"
@@ -181,6 +181,7 @@ def _remarks(
         ),
         *((f"different in {name}", text) for name, texts in differences.items() for text in texts),
         *(("warning", text) for text in status["warnings"]),
+        *(("still owed", text) for text in status.get("debts", ())),
     ]
     lines += [Text(printable(f"{what}: {text}"), style="yellow") for what, text in told]
     notes = status["notes"]

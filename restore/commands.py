@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from restore.control import Control, find_instance
@@ -17,14 +18,19 @@ from restore.core.events import (
     InDoubt,
     JobFound,
     Listed,
+    ParametersAsked,
+    ParametersSeen,
+    ParametersSet,
     PointFound,
     Polled,
     Reported,
     Sent,
     Stumbled,
+    TimeCame,
     Watched,
 )
 from restore.core.state import Command, Do, Restore, TaskState
+from restore.core.tuning import BY_USER, before, differing
 from restore.errors import NotFoundError, RestoreError
 from restore.ports import Destination
 
@@ -48,6 +54,10 @@ def perform(control: Control, restore: Restore, command: Command, now: datetime)
             case Do.CREATE_CONTAINER:
                 control.landing.create(restore.container)
                 return [ContainerCreated()]
+            case Do.EXPIRE | Do.RETIRE | Do.COLLECT:
+                return [TimeCame(command.do)]
+            case Do.TUNE | Do.UNTUNE:
+                return [_set_parameters(control, restore, command.do)]
             case Do.FIND_POINT:
                 return [_find_point(control, restore)]
             case Do.TRIGGER:
@@ -67,6 +77,26 @@ def _watch(control: Control, restore: Restore) -> list[Event]:
     progress = control.records.progress(restore.id)
     seen = {task_id: news.updated for task_id, news in progress.items()}
     return [*(Reported(result) for result in results if result is not None), Watched(seen)]
+
+
+def _set_parameters(control: Control, restore: Restore, do: Do) -> Event:
+    """One step towards what the target's parameters shall be. Safe to repeat.
+
+    What they were is stored before the first is changed.
+    """
+    server, wanted = restore.request.target.server or "", restore.request.server_parameters
+    found = control.parameters.read(server, wanted)
+    known = restore.tuned
+    if known is None:
+        return ParametersSeen(before(wanted, found))
+    goal = known
+    if do is Do.TUNE:
+        goal = tuple(replace(s, value=wanted[s.name], source=BY_USER) for s in known)
+    setting = next(differing(goal, found), None)
+    if setting is None:
+        return ParametersSet(do)
+    control.parameters.write(server, setting)
+    return ParametersAsked(do)
 
 
 def _find_point(control: Control, restore: Restore) -> Event:

@@ -9,7 +9,16 @@ from restore.core.backup import Instance
 from restore.core.policy import Policy
 from restore.core.request import RestoreRequest, Source
 from restore.errors import InputError, NotFoundError
-from restore.ports import Bus, Clock, Landing, Records, States, Vault
+from restore.ports import (
+    Bus,
+    Clock,
+    Landing,
+    Records,
+    ServerParameters,
+    Signer,
+    States,
+    Vault,
+)
 
 
 class NotAllowedError(InputError):
@@ -37,10 +46,12 @@ class Control:
     records: Records
     landing: Landing
     vault: Vault
+    parameters: ServerParameters
     bus: Bus
     policy: Policy
     vaults: tuple[str, ...]
     targets: tuple[str, ...]
+    signer: Signer | None = None  # of reports, which are unsigned without one
 
 
 def check_allowed(control: Control, request: RestoreRequest) -> None:
@@ -50,6 +61,12 @@ def check_allowed(control: Control, request: RestoreRequest) -> None:
         raise TargetNotAllowedError(
             f"target {address}: expected one of {_list(control.targets)}, found another",
             "only servers in the setting RESTORE_TARGETS may be written to",
+        )
+    server = request.target.server
+    if server is not None and not _names(request.target.host, server):
+        raise TargetNotAllowedError(
+            f"target.server: expected the ARM id of {request.target.host}, found {server!r}",
+            "its last part is the first part of the host's name",
         )
     container = request.source.container
     if container is not None and not control.landing.owns(container):
@@ -72,6 +89,14 @@ def check_vault(control: Control, source: Source) -> None:
 def _same(one: str, other: str | None) -> bool:
     """ARM ids and names differ in case between Azure's own answers."""
     return other is not None and one.lower().rstrip("/") == other.lower().rstrip("/")
+
+
+def _names(host: str, server: str) -> bool:
+    """Is it the ARM id of that host? A server on this machine has none of its own."""
+    return host in _THIS_MACHINE or _same(host.partition(".")[0], server.rpartition("/")[2])
+
+
+_THIS_MACHINE = ("127.0.0.1", "localhost")
 
 
 def _list(names: Collection[str]) -> str:

@@ -11,12 +11,22 @@ import re
 import secrets
 from typing import Any
 
+from restore import __version__
 from restore.commands import perform
 from restore.control import Control, check_allowed, find_instance
-from restore.core import intake, life, messages
-from restore.core.events import CancelAsked, Event, FileLanded, Reported, Ticked
-from restore.core.request import Source, fingerprint, parse
-from restore.core.state import FINAL, Restore
+from restore.core import intake, life, messages, report
+from restore.core.events import (
+    Approved,
+    CancelAsked,
+    Event,
+    FileLanded,
+    Reported,
+    Ticked,
+    UndoAsked,
+)
+from restore.core.plan import Plan
+from restore.core.request import Source, approval, fingerprint, parse
+from restore.core.state import FINAL, Restore, UndoState
 from restore.core.status import status
 from restore.errors import ConflictError, InputError, NotFoundError, RestoreError
 from restore.ports import Stored, Summary
@@ -27,6 +37,30 @@ _ID = re.compile(r"[0-9a-f]{16}")
 CONTAINER_PREFIX = "restore-"
 _SAVES = 20  # how often a save may lose against others before the caller is told to come again
 _STEPS = 50  # how much one call carries out before it leaves the rest to the next tick
+
+
+class NotPlannedError(InputError):
+    """The restore has no plan (yet)."""
+
+    code = "not-planned"
+
+
+class NotApprovableError(InputError):
+    """The plan is another one by now, or nobody waits for an approval."""
+
+    code = "not-approvable"
+
+
+class NotUndoableError(InputError):
+    """There is nothing to be had back."""
+
+    code = "not-undoable"
+
+
+class NotEndedError(InputError):
+    """The restore has not ended, so there is no report of it."""
+
+    code = "not-ended"
 
 
 class KeyReusedError(InputError):
@@ -74,11 +108,79 @@ def cancel(control: Control, restore_id: str) -> Restore:
     return _carry_on(control, _apply(control, _known(restore_id), CancelAsked()))
 
 
+def plan_of(control: Control, restore_id: str) -> Plan:
+    """What the restore will do, as its worker found it. Raises NotPlannedError before that."""
+    restore = control.states.load(_known(restore_id)).restore
+    if restore.plan is None:
+        raise NotPlannedError(
+            f"restore {restore_id}: expected its plan, found it {restore.phase.value}",
+            "the plan is there once the files are and a worker has read them",
+        )
+    return restore.plan
+
+
+def approve(control: Control, restore_id: str, body: bytes) -> Restore:
+    """The restore, going on with the plan that has the hash in `body`. Twice changes nothing.
+
+    Raises RequestError, and NotApprovableError for another plan or a restore that does not wait.
+    """
+    wanted = approval(body)
+    stored = _apply(control, _known(restore_id), Approved(wanted))
+    restore = stored.restore
+    if restore.plan is None or restore.plan.hash != wanted:
+        raise NotApprovableError(
+            f"restore {restore_id}: expected the hash of its plan, found another",
+            f"read GET /api/restores/{restore_id}/plan, and approve what it says now",
+        )
+    if restore.approved != wanted:
+        raise NotApprovableError(
+            f"restore {restore_id}: expected one that waits for approval, found it"
+            f" {restore.phase.value}"
+        )
+    return _carry_on(control, stored)
+
+
+def undo(control: Control, restore_id: str) -> Restore:
+    """The restore, giving what it replaced its name again. Twice changes nothing.
+
+    Raises NotUndoableError where nothing was replaced, or it is too late.
+    """
+    stored = _apply(control, _known(restore_id), UndoAsked())
+    undo = stored.restore.undo
+    if undo is None:
+        raise NotUndoableError(
+            f"restore {restore_id}: expected a database that was replaced and is kept, found none",
+            'one is kept where "onExisting" is "swap", once the restore has ended',
+        )
+    if undo.state not in (UndoState.ASKED, UndoState.DONE):
+        raise NotUndoableError(
+            f"restore {restore_id}: expected to be asked until {undo.until:%Y-%m-%d %H:%M:%S} UTC,"
+            " found it later",
+            "what was replaced is dropped by now, or just being dropped",
+        )
+    return _carry_on(control, stored)
+
+
 def show(control: Control, restore_id: str) -> dict[str, Any]:
     """The status of one restore, with the workers' progress."""
     restore = control.states.load(_known(restore_id)).restore
     progress = {} if restore.ended else control.records.progress(restore_id)
     return status(restore, progress, control.clock())
+
+
+def report_of(control: Control, restore_id: str) -> dict[str, Any]:
+    """`{"report": …, "signature": …}` of a restore that has ended; no signature without a key.
+
+    Raises NotEndedError before the end, SigningKeyError for a key that cannot be used.
+    """
+    restore = control.states.load(_known(restore_id)).restore
+    if not restore.ended:
+        raise NotEndedError(
+            f"restore {restore_id}: expected one that has ended, found it {restore.phase.value}",
+            f"until then, GET /api/restores/{restore_id} says how far it is",
+        )
+    body = report.as_json(report.report(restore, __version__))
+    return control.signer.sign(body) if control.signer else {"report": body, "signature": None}
 
 
 def summaries(control: Control, limit: int = 200) -> list[Summary]:
@@ -150,11 +252,16 @@ def task_reported(control: Control, body: bytes) -> None:
 
 
 def tick(control: Control) -> int:
-    """Carry on with every restore that has not ended; returns how many.
+    """Carry on with every restore that has not ended, or has something left to do; how many.
 
     One restore's trouble does not keep the others waiting; it is raised at the end.
     """
-    active = [s.id for s in control.states.summaries() if s.phase not in FINAL]
+    now = control.clock()
+    active = [
+        summary.id
+        for summary in control.states.summaries()
+        if summary.phase not in FINAL or (summary.due is not None and summary.due <= now)
+    ]
     troubles = []
     for restore_id in active:
         try:

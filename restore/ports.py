@@ -7,17 +7,18 @@ the sentences below.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:  # who needs one port should not have to load what the others speak of
     from restore.core.backup import Instance, Operation, Outcome, RecoveryPoint
     from restore.core.dumps import Blob
     from restore.core.messages import Progress, Report, TaskResult, Ticket
     from restore.core.state import Restore
+    from restore.core.tuning import Setting
 
 Clock = Callable[[], datetime]  # now, with the zone UTC
 
@@ -39,6 +40,7 @@ class Summary:
     created: datetime
     updated: datetime
     target: str
+    due: datetime | None = None  # when its next command is to be carried out
 
 
 class States(Protocol):
@@ -56,8 +58,9 @@ class States(Protocol):
     def claim(self, target: str, restore_id: str) -> str:
         """The restore that may work on the server `target`: this one, unless another one does.
 
-        A claim lasts until its restore has ended. Safe to repeat. Raises ConflictError if others
-        claim at the same time.
+        A claim lasts as long as its restore is `at_work`: not while it waits for an approval, nor
+        once it has ended, unless it does something after that. Safe to repeat. Raises ConflictError
+        if others claim at the same time.
         """
 
     def summaries(self) -> Iterator[Summary]:
@@ -166,6 +169,19 @@ class Destination:
     region: str | None = None
 
 
+class ServerParameters(Protocol):
+    """Parameters of flexible servers, by the server's ARM id."""
+
+    def read(self, server: str, names: Collection[str]) -> tuple[Setting, ...]:
+        """Those parameters as they are now, by name. Raises NotFoundError for an unknown one."""
+
+    def write(self, server: str, setting: Setting) -> None:
+        """Begin to change one; `read` shows it once that is done. Safe to repeat.
+
+        Raises ConflictError while another change is under way.
+        """
+
+
 class Bus(Protocol):
     """The two queues. A message id that was sent before, within ten minutes, is dropped."""
 
@@ -200,9 +216,31 @@ class Inbox(Protocol):
         """
 
 
+class Signer(Protocol):
+    """Puts a signature to reports."""
+
+    def sign(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """`{"report": body, "signature": …}`; safe to repeat.
+
+        Raises SigningKeyError without a usable key.
+        """
+
+
 class Secrets(Protocol):
+    """Passwords by name: 1 to 127 letters, digits and hyphens. Never logged, never kept."""
+
+    @property
+    def can_put(self) -> bool:
+        """Whether there is a place to put any; that we may is only known by trying."""
+
     def get(self, name: str) -> str:
-        """The secret's newest value. Raises NotFoundError. Never logged, never kept."""
+        """The secret's newest value. Raises NotFoundError."""
+
+    def put(self, name: str, value: str) -> None:
+        """Make `value` the secret's newest: `get` gives it from now on. Safe to repeat.
+
+        Raises NotFoundError without a place to put it, AccessError where we may not.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +268,7 @@ __all__ = [
     "Ranges",
     "Records",
     "Secrets",
+    "ServerParameters",
     "States",
     "Stored",
     "Summary",

@@ -15,6 +15,8 @@ _SSL_MODES = ("verify-full", "verify-ca", "require", "prefer", "allow", "disable
 # clients of 15 do not know the word.
 _DEBIAN_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 
+_MOST_HOURS = 24 * 90.0
+
 _Number = TypeVar("_Number", int, float)
 
 
@@ -52,11 +54,14 @@ class Settings:
     arm_endpoint: str
     key_vault_url: str
     secrets_folder: str  # instead of Key Vault: one file per secret, as mounted by Kubernetes
+    report_key: str  # name of the secret that reports are signed with; "" for no signature
     client_id: str
     poll_seconds: float
     settle_seconds: float
     retry_seconds: float
     max_attempts: int
+    approval_hours: float  # how long a plan waits for somebody to approve it
+    undo_hours: float  # how long what was replaced is kept, where the request does not say
     pg_bindirs: tuple[str, ...]  # folders with psql and pg_restore, before those of Debian
     pg_sslmode: str  # libpq's word; anything below verify-full only for servers nearby
     pg_sslrootcert: str  # a file of root certificates, or "system"
@@ -79,11 +84,14 @@ def read(environment: Mapping[str, str]) -> Settings:
         arm_endpoint=reader.text("RESTORE_ARM_ENDPOINT", "https://management.azure.com"),
         key_vault_url=reader.text("RESTORE_KEY_VAULT_URL"),
         secrets_folder=reader.text("RESTORE_SECRETS_FOLDER"),
+        report_key=reader.text("RESTORE_REPORT_KEY"),
         client_id=client_id,
         poll_seconds=reader.number("RESTORE_POLL_SECONDS", 30),
         settle_seconds=reader.number("RESTORE_SETTLE_SECONDS", 10),
         retry_seconds=reader.number("RESTORE_RETRY_SECONDS", 15),
         max_attempts=reader.whole("RESTORE_MAX_ATTEMPTS", 3, most=100),
+        approval_hours=reader.number("RESTORE_APPROVAL_HOURS", 24, most=_MOST_HOURS),
+        undo_hours=reader.number("RESTORE_UNDO_HOURS", 72, most=_MOST_HOURS),
         pg_bindirs=tuple(filter(None, reader.text("RESTORE_PG_BINDIRS").split(":"))),
         pg_sslmode=reader.choice("RESTORE_PGSSLMODE", _SSL_MODES),
         pg_sslrootcert=reader.text("RESTORE_PGSSLROOTCERT", _DEBIAN_ROOTS),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from restore.core import messages, state
@@ -18,6 +18,7 @@ from restore.core.backup import Instance, Operation, OperationState, Outcome, Re
 from restore.core.dumps import Blob
 from restore.core.messages import REPORTS, TASKS, Progress, Report, TaskResult, Ticket
 from restore.core.state import Restore
+from restore.core.tuning import BY_DEFAULT, Setting
 from restore.errors import ConflictError, MessageError, NotFoundError, RestoreError, TransientError
 from restore.ports import Clock, Destination, Hold, Stored, Summary
 
@@ -38,7 +39,7 @@ class MemoryStates:
     def claim(self, target: str, restore_id: str) -> str:
         with self._changing:
             holder = self._claims.get(target, restore_id)
-            if holder not in self._stored or self.load(holder).restore.ended:
+            if holder not in self._stored or not self.load(holder).restore.at_work:
                 holder = restore_id
             self._claims[target] = holder
             return holder
@@ -66,8 +67,15 @@ class MemoryStates:
         restores = [self.load(restore_id).restore for restore_id in list(self._stored)]
         for restore in sorted(restores, key=lambda r: r.created, reverse=True):
             address = restore.request.target.address
-            phase = restore.phase.value
-            yield Summary(restore.id, phase, restore.created, restore.updated, address)
+            phase, due = restore.phase.value, [command.due for command in restore.outbox]
+            yield Summary(
+                restore.id,
+                phase,
+                restore.created,
+                restore.updated,
+                address,
+                min(due, default=None),
+            )
 
     def _put(self, restore: Restore) -> Stored:
         etag = next(self._etags)
@@ -164,6 +172,32 @@ class _Job:
     files: Mapping[str, bytes]
     polls: int = 0
     written: bool = False
+
+
+class MemoryServerParameters:
+    """One server's parameters. `busy` is how many writes are refused first."""
+
+    def __init__(self, server: str, values: Mapping[str, str]) -> None:
+        self.busy = 0
+        self._server = server
+        self._defaults = dict(values)
+        self._values = {name: Setting(name, v, BY_DEFAULT) for name, v in values.items()}
+
+    def read(self, server: str, names: Collection[str]) -> tuple[Setting, ...]:
+        if server.lower() != self._server.lower():
+            raise NotFoundError(f"server {server!r}: expected one, found none")
+        if missing := sorted(set(names) - set(self._values)):
+            raise NotFoundError(f"server parameters: expected {missing[0]!r}, found none")
+        return tuple(self._values[name] for name in sorted(names))
+
+    def write(self, server: str, setting: Setting) -> None:
+        self.read(server, [setting.name])
+        if self.busy:
+            self.busy -= 1
+            raise ConflictError("server parameters: expected no other change, found one")
+        default = setting.source == BY_DEFAULT
+        value = self._defaults[setting.name] if default else setting.value
+        self._values[setting.name] = replace(setting, value=value)
 
 
 class MemoryVault:
@@ -326,6 +360,12 @@ class MemoryBus:
         """What is on the task queue, in hand or scheduled included."""
         return [messages.decode_ticket(m.body) for m in self._messages if m.queue == TASKS]
 
+    def expire_locks(self) -> None:
+        """Whatever is in hand can be had by others at once; whoever has it does not notice."""
+        with self._changed:
+            for message in self._messages:
+                message.is_held = False
+
     @contextmanager
     def take(self, wait_seconds: float) -> Iterator[Hold | None]:
         with self._changed:
@@ -404,8 +444,13 @@ class MemoryHold:
 
 
 class MemorySecrets:
+    can_put = True
+
     def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
         self._secrets = dict(secrets or {})
+
+    def put(self, name: str, value: str) -> None:
+        self._secrets[name] = value
 
     def get(self, name: str) -> str:
         try:

@@ -14,7 +14,16 @@ from restore.core.backup import Instance, OperationState, Outcome, RecoveryPoint
 from restore.core.messages import REPORTS, DatabaseResult, Failure, Report, Result, TaskResult
 from restore.core.policy import Policy
 from restore.core.request import RequestError, fingerprint, parse, query
-from restore.core.state import FINAL, Do, Phase, TaskState, decode, encode
+from restore.core.state import (
+    CARRIED_THROUGH,
+    FINAL,
+    Do,
+    Phase,
+    TaskState,
+    UndoState,
+    decode,
+    encode,
+)
 from restore.errors import (
     ConflictError,
     InputError,
@@ -23,19 +32,29 @@ from restore.errors import (
     TransientError,
     VaultError,
 )
+from tests.core.test_afterwards import kept
 from tests.core.test_life import NOW, plan
-from tests.fakes import MemoryBus, MemoryLanding, MemoryRecords, MemoryStates, MemoryVault
+from tests.fakes import (
+    MemoryBus,
+    MemoryLanding,
+    MemoryRecords,
+    MemoryServerParameters,
+    MemoryStates,
+    MemoryVault,
+)
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000001"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/rg/providers"
 VAULT = f"{GROUP}/Microsoft.DataProtection/backupVaults/safe"
 OTHER_VAULT = f"{GROUP}/Microsoft.DataProtection/backupVaults/other"
 SERVER = f"{GROUP}/Microsoft.DBforPostgreSQL/flexibleServers/pg1"
+TARGET_ID = f"{GROUP}/Microsoft.DBforPostgreSQL/flexibleServers/pg2"
 TARGET = {"host": "PG2.example.com", "user": "admin", "secret": "pg2"}
 INSTANCE = Instance(VAULT, "pg1-0c0ffee0", SERVER, "westeurope", "ProtectionConfigured")
 POINT = RecoveryPoint("rp1", NOW - timedelta(hours=3), "Completed")
 FILES = {"backupstarttimestamp": b"t", "g_database_crm.sql": b"PGDMP", "g_roles.sql": b"--"}
 POLICY = Policy()
+APPROVABLE = "a" * 64
 ROUND_SECONDS = 10
 ROUNDS = 80  # 800 s: fewer than a silent worker is given
 
@@ -68,9 +87,11 @@ class World:
         self.vault = MemoryVault(self.landing, polls)
         self.vault.protect(INSTANCE)
         self.vault.back_up(INSTANCE, POINT, FILES)
+        self.parameters = MemoryServerParameters(TARGET_ID, {"max_wal_size": "32768"})
         self.bus = MemoryBus(clock=self.clock)
         self.taken: list[str] = []  # message ids, in the order a worker got them
         self.fails: dict[str, Failure] = {}  # by task
+        self.owes: dict[str, tuple[str, ...]] = {}  # by task
         self.plan = plan("crm")
         self._reports: list[bytes] = []
         self.plain = self._control(lambda port: port)
@@ -86,6 +107,7 @@ class World:
             records=wrap(self.records),
             landing=wrap(self.landing),
             vault=wrap(self.vault),
+            parameters=wrap(self.parameters),
             bus=wrap(self.bus),
             policy=POLICY,
             vaults=(VAULT, OTHER_VAULT),
@@ -129,11 +151,12 @@ class World:
 
     def _result(self, ticket):
         restore = self.restore(ticket.restore)
-        if restore.stopping and ticket.task != "cleanup":
+        if restore.stopping and ticket.task.partition("-")[0] not in CARRIED_THROUGH:
             return TaskResult(ticket.task, ticket.attempt, Result.CANCELLED)
         if failure := self.fails.get(ticket.task):
             return TaskResult(ticket.task, ticket.attempt, Result.FAILED, failure)
-        done = TaskResult(ticket.task, ticket.attempt, Result.DONE)
+        owed = self.owes.get(ticket.task, ())
+        done = TaskResult(ticket.task, ticket.attempt, Result.DONE, debts=owed)
         if ticket.task == "prepare":
             return replace(done, plan=self.plan)
         proven = DatabaseResult("crm", 3, 10, 10)
@@ -146,6 +169,18 @@ class World:
                 break
             self.round()
         return self.restore(restore_id)
+
+    def jump(self, restore_id, is_there):
+        """The same until it is so: from one thing that has its time to the next."""
+        for _ in range(ROUNDS):
+            restore = self.restore(restore_id)
+            if is_there(restore):
+                return restore
+            if restore.outbox and not self.bus.tickets:
+                soon = timedelta(seconds=ROUND_SECONDS)
+                self.now = max(self.now, min(c.due for c in restore.outbox) - soon)
+            self.round()
+        raise AssertionError("never came there")
 
     def until(self, restore_id, is_there):
         for _ in range(ROUNDS):
@@ -227,11 +262,16 @@ def cancelled(world):
         flows.cancel(world.plain, summary.id)
 
 
-def sweep(strike, is_after, check):
+def whole(world):
+    """From the POST to the end."""
+    return world.end(world.start())
+
+
+def sweep(strike, is_after, check, live=whole):
     """A whole restore for every port call there is, with trouble at that call."""
     for at in count(1):
         world = World(trouble=Trouble(at, strike, is_after))
-        restore = world.end(world.start())
+        restore = live(world)
         trouble = world.control.states._trouble
         check(world, restore, f"{strike.__name__} at call {at}")
         if not trouble.met:
@@ -283,6 +323,202 @@ def test_a_cancel_between_any_two_port_calls_ends_it_soon_and_takes_back_what_wa
     sweep(cancelled, is_after, check)
 
 
+# ---- from the plan's approval to what was replaced ---------------------------------------------
+
+CAREFUL = {"approval": "required", "publish": "each", "onExisting": "swap"}
+OWED = "membership in 'owner': expected to give it back"
+LONG_WAY = [*WAY[:3], Phase.AWAITING_APPROVAL, *WAY[2:5], Phase.SUCCEEDED_WITH_WARNINGS]
+LONG_TASKS = ["prepare/1", "prepare/2", "roles/1", "database-0/1", "publish-0/1", "finish/1"]
+
+
+def adoptable(world):
+    """The URL of a container that has the files already."""
+    url = world.landing.url("my-files")
+    world.landing.create(url)
+    for name, content in FILES.items():
+        world.landing.put(url, name, content)
+    return url
+
+
+def careful(world):
+    """The id of a restore that waits for its approval, over a database that is there."""
+    world.plan = plan("crm", databases=(kept("crm"),), hash=APPROVABLE)
+    restore_id = world.start(source={"container": adoptable(world)}, **CAREFUL)
+    world.jump(restore_id, lambda restore: restore.phase is Phase.AWAITING_APPROVAL)
+    return restore_id
+
+
+def approved(world, restore_id, plan_hash=APPROVABLE):
+    body = json.dumps({"hash": plan_hash}).encode()
+    return persistent(lambda: flows.approve(world.control, restore_id, body))
+
+
+def long_life(world):
+    """Approved, published, undone, its debts collected, and what nobody wants dropped."""
+    restore_id = careful(world)
+    world.owes = {"finish": (OWED,), "undo": (OWED,)}
+    approved(world, restore_id)
+    world.jump(restore_id, lambda restore: restore.ended)
+    persistent(lambda: flows.undo(world.control, restore_id))
+    return world.jump(restore_id, lambda restore: restore.ended and not restore.outbox)
+
+
+def check_long_life(world, restore, where="as planned"):
+    assert [change.phase for change in restore.history] == LONG_WAY, where
+    assert world.taken == [*LONG_TASKS, "undo/1", "debts/1", "retire/1"], where
+    assert (restore.undo.state, restore.undo.undone) == (UndoState.CLOSED, True), where
+    assert (restore.debts, restore.warnings, restore.failure) == ((), (), None), where
+    assert world.bus.tickets == [], where
+
+
+def test_a_restore_is_approved_undone_and_cleared_away():
+    world = World()
+    check_long_life(world, long_life(world))
+
+
+@pytest.mark.parametrize(
+    ("strike", "is_after"), [(crash, False), (crash, True), (another_tick, True)]
+)
+def test_trouble_at_any_port_call_changes_nothing_about_what_comes_after_the_end(strike, is_after):
+    sweep(strike, is_after, check_long_life, long_life)
+
+
+def test_a_plan_is_there_once_it_is_made():
+    world = World()
+    restore_id = world.start()
+    with pytest.raises(flows.NotPlannedError, match="found it extracting"):
+        flows.plan_of(world.control, restore_id)
+    world.end(restore_id)
+    assert flows.plan_of(world.control, restore_id) == world.plan
+
+
+def test_only_the_plan_as_it_is_now_can_be_approved():
+    world = World()
+    restore_id = careful(world)
+    with pytest.raises(RequestError, match="/hash"):
+        flows.approve(world.control, restore_id, b'{"hash": "short"}')
+    with pytest.raises(flows.NotApprovableError, match="found another") as caught:
+        approved(world, restore_id, "0" * 64)
+    assert f"GET /api/restores/{restore_id}/plan" in caught.value.hint
+    assert world.restore(restore_id).phase is Phase.AWAITING_APPROVAL
+    assert approved(world, restore_id).phase is Phase.PREPARING
+    assert approved(world, restore_id).phase is Phase.PREPARING  # twice
+
+
+def test_a_plan_that_changed_meanwhile_is_asked_about_again():
+    world = World()
+    restore_id = careful(world)
+    world.plan = replace(world.plan, hash="f" * 64)
+    approved(world, restore_id)
+    world.jump(restore_id, lambda restore: restore.phase is Phase.AWAITING_APPROVAL)
+    with pytest.raises(flows.NotApprovableError):
+        approved(world, restore_id)
+    approved(world, restore_id, "f" * 64)
+    assert world.jump(restore_id, lambda restore: restore.ended).phase is Phase.SUCCEEDED
+
+
+def test_a_restore_that_waits_for_nobody_cannot_be_approved():
+    world = World()
+    world.plan = plan("crm", hash=APPROVABLE)
+    restore_id = world.start()
+    world.end(restore_id)
+    with pytest.raises(flows.NotApprovableError, match="found it succeeded"):
+        approved(world, restore_id)
+
+
+def test_an_approval_that_never_comes_ends_the_restore_with_nothing_done():
+    world = World()
+    restore_id = careful(world)
+    restore = world.jump(restore_id, lambda restore: restore.ended)
+    assert (restore.failure.code, world.taken) == ("not-approved", ["prepare/1"])
+    with pytest.raises(flows.NotApprovableError, match="found it failed"):
+        approved(world, restore_id)
+
+
+def test_a_dry_run_sends_nothing_but_the_prepare():
+    world = World()
+    restore = world.end(world.start(dryRun=True))
+    assert (restore.phase, world.taken) == (Phase.SUCCEEDED, ["prepare/1"])
+    assert flows.show(world.control, restore.id)["plan"]["hash"] == restore.plan.hash
+
+
+def test_two_restores_that_wait_for_approval_do_not_keep_each_other_waiting():
+    world = World()
+    world.plan = plan("crm", hash=APPROVABLE)
+    first, second = world.start("a", approval="required"), world.start("b", approval="required")
+    for one in (first, second):
+        world.jump(one, lambda restore: restore.phase is Phase.AWAITING_APPROVAL)
+    approved(world, second)
+    assert world.jump(second, lambda restore: restore.ended).phase is Phase.SUCCEEDED
+    approved(world, first)
+    assert world.jump(first, lambda restore: restore.ended).phase is Phase.SUCCEEDED
+
+
+def published_over(world):
+    """The id of a restore that has put a database aside."""
+    world.plan = plan("crm", databases=(kept("crm"),), hash=APPROVABLE)
+    restore_id = world.start(onExisting="swap")
+    world.end(restore_id)
+    return restore_id
+
+
+def test_an_undo_may_be_asked_for_twice_and_waits_for_whoever_works_on_the_server():
+    world = World()
+    restore_id = published_over(world)
+    other = world.start("another")
+    world.until(other, sent("roles"))
+    for _ in range(2):
+        flows.undo(world.control, restore_id)
+    assert world.restore(restore_id).waits_for == other
+    assert world.bus.tickets[-1].restore == other
+    world.jump(restore_id, lambda restore: restore.undo.undone)
+    assert world.restore(other).ended
+    assert flows.undo(world.control, restore_id).undo.state is UndoState.DONE
+
+
+def test_nobody_else_begins_while_an_undo_is_at_work():
+    world = World()
+    restore_id = published_over(world)
+    flows.undo(world.control, restore_id)
+    other = world.start("another")
+    for _ in range(8):
+        world.now += timedelta(seconds=POLICY.poll_seconds)
+        flows.tick(world.control)
+    assert world.restore(other).waits_for == restore_id
+    assert world.end(other).phase is Phase.SUCCEEDED
+
+
+def test_where_nothing_was_replaced_nothing_can_be_undone():
+    world = World()
+    restore_id = world.start()
+    with pytest.raises(flows.NotUndoableError, match="found none"):
+        flows.undo(world.control, restore_id)
+    world.end(restore_id)
+    with pytest.raises(flows.NotUndoableError, match="found none"):
+        flows.undo(world.control, restore_id)
+
+
+def test_an_undo_that_comes_too_late_is_refused():
+    world = World()
+    restore_id = published_over(world)
+    world.now = world.restore(restore_id).undo.until
+    with pytest.raises(flows.NotUndoableError, match="found it later"):
+        flows.undo(world.control, restore_id)
+    world.jump(restore_id, lambda restore: restore.undo.state is UndoState.CLOSED)
+    with pytest.raises(flows.NotUndoableError, match="found it later"):
+        flows.undo(world.control, restore_id)
+    assert world.taken[-1] == "retire/1"
+
+
+def test_a_tick_looks_at_what_has_ended_only_when_something_is_due():
+    world = World()
+    restore_id = published_over(world)
+    assert flows.tick(world.control) == 0
+    world.now = world.restore(restore_id).undo.until
+    assert flows.tick(world.control) == 1
+    assert world.restore(restore_id).task("retire").state is TaskState.SENT
+
+
 # ---- the whole way -----------------------------------------------------------------------------
 
 
@@ -316,10 +552,7 @@ def test_news_of_a_file_hurries_the_look_at_the_job():
 
 def test_files_that_are_there_already_need_no_vault():
     world = World()
-    url = world.landing.url("my-files")
-    world.landing.create(url)
-    for name, content in FILES.items():
-        world.landing.put(url, name, content)
+    url = adoptable(world)
     restore = world.end(world.start(source={"container": url}))
     assert restore.phase is Phase.SUCCEEDED
     assert restore.container == url
@@ -347,7 +580,7 @@ def test_a_status_is_shown_and_the_newest_restores_come_first():
 
 @pytest.mark.parametrize("restore_id", ["0123456789abcdef", "", "../x", "ABCDEF0123456789"])
 def test_a_restore_that_was_never_asked_for_is_not_found(restore_id):
-    for call in (flows.show, flows.cancel):
+    for call in (flows.show, flows.cancel, flows.undo, flows.plan_of):
         with pytest.raises(NotFoundError):
             call(World().control, restore_id)
 

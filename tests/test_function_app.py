@@ -29,6 +29,10 @@ ROUTES = {
     "list_restores": ("GET", "restores"),
     "show_restore": ("GET", "restores/{id}"),
     "cancel_restore": ("POST", "restores/{id}/cancel"),
+    "show_plan": ("GET", "restores/{id}/plan"),
+    "approve_restore": ("POST", "restores/{id}/approve"),
+    "undo_restore": ("POST", "restores/{id}/undo"),
+    "show_report": ("GET", "restores/{id}/report"),
     "recovery_points": ("GET", "recovery-points"),
     "health": ("GET", "health"),
 }

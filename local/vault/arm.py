@@ -166,6 +166,20 @@ class Api:
         found = self._vault.jobs(cross_region=cross_region)
         return Response(200, documents.page([documents.job(names, *entry) for entry in found]))
 
+    def parameters(self, request: Request) -> Response:
+        return Response(200, self._vault.parameters.document(self._server(request)))
+
+    def change_parameter(self, request: Request) -> Response:
+        self._server(request)
+        self._vault.parameters.change(request.parts["parameter"], request.body)
+        return Response(202)
+
+    def _server(self, request: Request) -> str:
+        server = "/" + request.parts["server"].strip("/")
+        if server.lower() != self._vault.names.target_id.lower():
+            raise faults.not_found(request.path)
+        return server
+
     def unsigned(self, request: Request) -> Response:
         """An operation's URL that is not, byte for byte, one of those handed out."""
         raise Refusal(403, "AuthorizationFailed", "The signature of the operation's URL is wrong.")
@@ -216,6 +230,7 @@ _PROVIDER = r"/providers/Microsoft\.DataProtection"
 _VAULT = _GROUP + _PROVIDER + r"/backupVaults/(?P<vault>[^/]+)"
 _INSTANCE = _VAULT + r"/backupInstances/(?P<instance>[^/]+)"
 _LOCATION = _GROUP + _PROVIDER + r"/locations/(?P<location>[^/]+)"
+_SERVER = r"(?P<server>/.+/providers/Microsoft\.DBforPostgreSQL/flexibleServers/[^/]+)"
 
 ROUTES: tuple[tuple[str, str, Callable[[Api, Request], Response]], ...] = (
     ("GET", _VAULT + r"/backupInstances", Api.instances),
@@ -231,6 +246,8 @@ ROUTES: tuple[tuple[str, str, Callable[[Api, Request], Response]], ...] = (
     ("POST", _LOCATION + r"/crossRegionRestore", Api.restore_cross_region),
     ("POST", _LOCATION + r"/fetchCrossRegionRestoreJob", Api.secondary_job),
     ("POST", _LOCATION + r"/fetchCrossRegionRestoreJobs", Api.secondary_jobs),
+    ("GET", _SERVER + r"/configurations", Api.parameters),
+    ("PATCH", _SERVER + r"/configurations/(?P<parameter>[^/]+)", Api.change_parameter),
     ("GET", r".*/operation(Status|Results)/[^/]+", Api.unsigned),
     ("GET", r"(?P<resource>/.+)" + _PROVIDER + r"/backupInstances", Api.instances_of),
 )

@@ -15,6 +15,7 @@ class Names:
     resource_group: str = "rg-restore-local"
     vault: str = "vault-local"
     server: str = "pg-source"
+    target: str = "pg-target"
     region: str = "westeurope"
     paired_region: str = "northeurope"
     storage_subscription: str = _SUBSCRIPTION
@@ -30,6 +31,11 @@ class Names:
     @property
     def server_id(self) -> str:
         return f"{self.group_id}/providers/Microsoft.DBforPostgreSQL/flexibleServers/{self.server}"
+
+    @property
+    def target_id(self) -> str:
+        """The server that is restored to."""
+        return f"{self.group_id}/providers/Microsoft.DBforPostgreSQL/flexibleServers/{self.target}"
 
     @property
     def policy_id(self) -> str:

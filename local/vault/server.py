@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(response)
 
-    do_POST = do_GET
+    do_POST = do_PATCH = do_GET
 
     def _send(self, response: Response) -> None:
         body = b"" if response.body is None else json.dumps(response.body).encode()

@@ -21,6 +21,7 @@ from local.vault.backup import RecoveryPoint
 from local.vault.faults import Denial, Faults, Refusal
 from local.vault.landing import Job, Order, land
 from local.vault.names import Names
+from local.vault.parameters import Parameters
 from local.vault.server import ArmServer
 
 
@@ -54,6 +55,7 @@ class LocalVault(Part):
         """`storage` is a connection string; `source` may be None where no backup is taken."""
         self.names = names or Names()
         self.faults = faults or Faults()
+        self.parameters = Parameters()
         self._source = source
         self._points: list[RecoveryPoint] = []
         self._jobs: dict[str, Job] = {}

@@ -158,7 +158,7 @@ class BlobStates(_StateContainer):
 
     def _works(self, restore_id: str) -> bool:
         try:
-            return not self.load(restore_id).restore.ended
+            return self.load(restore_id).restore.at_work
         except NotFoundError:
             return False
 
@@ -185,6 +185,7 @@ class BlobStates(_StateContainer):
                 created=datetime.fromisoformat(blob.metadata["created"]),
                 updated=datetime.fromisoformat(blob.metadata["updated"]),
                 target=blob.metadata["target"],
+                due=_instant(blob.metadata.get("due", "")),
             )
         except KeyError:
             pass
@@ -199,12 +200,24 @@ def _state_name(restore_id: str) -> str:
 
 
 def _summarise(restore: Restore) -> Summary:
-    address = restore.request.target.address
-    return Summary(restore.id, restore.phase.value, restore.created, restore.updated, address)
+    return Summary(
+        id=restore.id,
+        phase=restore.phase.value,
+        created=restore.created,
+        updated=restore.updated,
+        target=restore.request.target.address,
+        due=min((command.due for command in restore.outbox), default=None),
+    )
+
+
+def _instant(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _metadata(summary: Summary) -> dict[str, str]:
+    due = {"due": summary.due.isoformat()} if summary.due else {}
     return {
+        **due,
         "phase": summary.phase,
         "created": summary.created.isoformat(),
         "updated": summary.updated.isoformat(),

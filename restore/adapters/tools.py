@@ -84,9 +84,16 @@ def conninfo(database: str) -> str:
 
 
 def restore_argv(
-    client: Client, database: str, *, jobs: int = 0, file: str = "", keep_owners: bool = True
+    client: Client,
+    database: str,
+    *,
+    jobs: int = 0,
+    file: str = "",
+    keep_owners: bool = True,
+    keep_privileges: bool = True,
+    listed: str = "",
 ) -> list[str]:
-    """pg_restore into `database`; from standard input without a `file`.
+    """pg_restore into `database`; from standard input without a `file`, only what is `listed`.
 
     It goes on after an error, so that one refused object does not cost the others: who runs it
     reads what it says.
@@ -94,6 +101,10 @@ def restore_argv(
     argv = [client.program("pg_restore"), "--no-password", f"--dbname={conninfo(database)}"]
     if not keep_owners:
         argv.append("--no-owner")
+    if not keep_privileges:
+        argv.append("--no-privileges")
+    if listed:
+        argv.append(f"--use-list={listed}")
     if file:
         argv += [f"--jobs={jobs}", file]
     return argv
@@ -107,9 +118,36 @@ def script_argv(client: Client, file: str, listed: str, keep_owners: bool) -> li
     return [*argv, file]
 
 
-def rows_argv(client: Client, file: str = "") -> list[str]:
+def dump_schema_argv(client: Client, database: str) -> list[str]:
+    """pg_dump that writes an archive of all of `database` but its rows to standard output."""
+    argv = [client.program("pg_dump"), "--format=custom", "--schema-only", "--no-password"]
+    return [*argv, f"--dbname={conninfo(database)}"]
+
+
+def dump_schemas_argv(client: Client, database: str, schemas: Sequence[str]) -> list[str]:
+    """pg_dump of whole `schemas` of `database`, whatever their names, as an archive."""
+    argv = [client.program("pg_dump"), "--format=custom", "--no-password", "--compress=0"]
+    # Within quotes nothing is a pattern. Source: postgresql.org/docs/18/app-psql.html, "Patterns".
+    argv += ["--schema=" + '"' + schema.replace('"', '""') + '"' for schema in schemas]
+    return [*argv, f"--dbname={conninfo(database)}"]
+
+
+def add_argv(client: Client, database: str, *, keep_owners: bool = True) -> list[str]:
+    """pg_restore of an archive on standard input into `database`, in one transaction or not at all.
+
+    Source: postgresql.org/docs/18/app-pgrestore.html, --single-transaction.
+    """
+    argv = [client.program("pg_restore"), "--no-password", "--single-transaction"]
+    if not keep_owners:
+        argv.append("--no-owner")
+    return [*argv, f"--dbname={conninfo(database)}"]
+
+
+def rows_argv(client: Client, file: str = "", listed: str = "") -> list[str]:
     """pg_restore that prints an archive's data as a script and connects to nothing."""
     argv = [client.program("pg_restore"), "--data-only", "--file=-"]
+    if listed:
+        argv.append(f"--use-list={listed}")
     return [*argv, file] if file else argv
 
 

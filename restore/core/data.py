@@ -116,6 +116,14 @@ class DataReader:
             length -= len(part)
             yield part
 
+    def pass_over(self, entry: Entry) -> None:
+        """Read all of the block of `entry`, and make nothing of it."""
+        more = self.begin(entry) is BlockKind.DATA or self.oid()
+        while more:
+            for _ in self.packed():
+                pass
+            more = kind_of(entry) is BlockKind.LARGE_OBJECTS and self.oid()
+
     def finish(self) -> None:
         """To be called behind the last block. Raises ArchiveError if something is left."""
         if self.position != self._end:

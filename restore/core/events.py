@@ -9,6 +9,7 @@ from restore.core.backup import Instance, Operation, Outcome, RecoveryPoint
 from restore.core.dumps import Blob
 from restore.core.messages import Failure, TaskResult, Ticket
 from restore.core.state import Command, Do
+from restore.core.tuning import Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,46 @@ class CancelAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Approved:
+    """Somebody agrees to the plan with that hash."""
+
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoAsked:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCame:
+    """For a command that only waited for its time."""
+
+    do: Do
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersSeen:
+    """What parameters of the server have to be again, after they were changed."""
+
+    before: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersAsked:
+    """One of them was told to change, or back; there may be more."""
+
+    do: Do
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersSet:
+    """All of them are as they shall be."""
+
+    do: Do
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     pass
 
@@ -123,5 +164,11 @@ Event = (
     | Watched
     | Stumbled
     | CancelAsked
+    | Approved
+    | UndoAsked
+    | TimeCame
+    | ParametersSeen
+    | ParametersAsked
+    | ParametersSet
     | Ticked
 )

@@ -7,14 +7,18 @@ has not ended always has a command in its outbox.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
+from restore.core.afterwards import Afterwards, afterwards
 from restore.core.backup import OperationState, Outcome
+from restore.core.decider import Decider, set_tasks, union
 from restore.core.dumps import Blob
 from restore.core.events import (
     Accepted,
+    Approved,
     Begun,
     CancelAsked,
     Claimed,
@@ -24,20 +28,33 @@ from restore.core.events import (
     InDoubt,
     JobFound,
     Listed,
+    ParametersAsked,
+    ParametersSeen,
+    ParametersSet,
     PointFound,
     Polled,
     Reported,
     Sent,
     Stumbled,
     Ticked,
+    TimeCame,
     Watched,
 )
 from restore.core.facts import Finding
-from restore.core.messages import Failure, Result, TaskResult, Ticket
+from restore.core.messages import Failure, TaskResult
 from restore.core.plan import Plan
 from restore.core.policy import Policy
-from restore.core.request import RestoreRequest
-from restore.core.state import Change, Command, Do, Phase, Restore, Task, TaskState
+from restore.core.request import Approval, Publish, RestoreRequest
+from restore.core.state import (
+    CARRIED_THROUGH,
+    Change,
+    Command,
+    Do,
+    Phase,
+    Restore,
+    Task,
+    TaskState,
+)
 
 _HURRY_SECONDS = 2.0  # between two looks at the vault's job, where files land
 
@@ -64,11 +81,10 @@ def due(restore: Restore, now: datetime) -> Command | None:
 def decide(restore: Restore, event: Event, now: datetime, policy: Policy) -> Restore:
     """What `event` makes of `restore`. The very same object if it changes nothing.
 
-    An event that comes twice, late, or for a restore that has ended changes nothing.
+    An event that comes twice, late, or too late changes nothing.
     """
-    if restore.ended:
-        return restore
-    decided = _Life(restore, now, policy).on(event)
+    decider = Afterwards if restore.ended else _Life
+    decided = decider(restore, now, policy).on(event)
     if decided is restore or decided == restore:
         return restore
     changed = decided.phase is not restore.phase
@@ -76,11 +92,10 @@ def decide(restore: Restore, event: Event, now: datetime, policy: Policy) -> Res
     return replace(decided, updated=now, history=history)
 
 
-@dataclass(frozen=True, slots=True)
-class _Life:
-    restore: Restore
-    now: datetime
-    policy: Policy
+class _Life(Decider):
+    """Until its end."""
+
+    __slots__ = ()
 
     def on(self, event: Event) -> Restore:
         restore = self.restore
@@ -123,33 +138,20 @@ class _Life:
                 return self.stumbled(command, failure)
             case CancelAsked():
                 return self.cancel()
+            case Approved(plan_hash) if restore.phase is Phase.AWAITING_APPROVAL:
+                return self.approved(plan_hash)
+            case ParametersSeen(before) if self.pending(Do.TUNE):
+                return replace(restore, tuned=before)
+            case ParametersAsked(Do.TUNE) if self.pending(Do.TUNE):
+                wait = self.later(self.policy.settle_seconds)
+                return self.next(restore, Do.TUNE, Do.TUNE, wait)
+            case ParametersSet(Do.TUNE) if self.pending(Do.TUNE):
+                return self.tuned(restore)
+            case TimeCame(Do.EXPIRE) if self.is_due(Do.EXPIRE):
+                return self.stop(restore, _not_approved(self.policy))
             case Ticked() if self.overdue():
                 return self.stop(restore, _too_late(self.policy))
         return restore
-
-    # ---- the outbox
-
-    def pending(self, do: Do) -> bool:
-        return any(command.do is do for command in self.restore.outbox)
-
-    def is_due(self, do: Do) -> bool:
-        return any(command.do is do and command.due <= self.now for command in self.restore.outbox)
-
-    def outstanding(self, command: Command) -> bool:
-        return any(_same(command, other) for other in self.restore.outbox)
-
-    def later(self, wait_seconds: float) -> datetime:
-        return self.now + timedelta(seconds=wait_seconds)
-
-    def next(self, restore: Restore, done: Do, do: Do, at: datetime | None = None) -> Restore:
-        """`done` is answered, `do` comes after it. While Azure works, one command is pending."""
-        asking = {done, Do.TRIGGER, Do.POLL_TRIGGER} if do is Do.POLL_JOB else {done}
-        rest = tuple(command for command in restore.outbox if command.do not in asking)
-        return replace(restore, outbox=(*rest, Command(do, at or self.now)))
-
-    def amend(self, do: Do, change: Callable[[Command], Command]) -> Restore:
-        outbox = tuple(change(c) if c.do is do else c for c in self.restore.outbox)
-        return replace(self.restore, outbox=outbox)
 
     # ---- while Azure Backup works
 
@@ -160,7 +162,7 @@ class _Life:
         if outcome.state is OperationState.FAILED:
             code = "vault-job-failed" if do is Do.POLL_JOB else "vault-refused"
             return self.stop(restore, Failure(outcome.code or code, outcome.message, outcome.hint))
-        warned = replace(restore, warnings=_union(restore.warnings, outcome.warnings))
+        warned = replace(restore, warnings=union(restore.warnings, outcome.warnings))
         if do is Do.POLL_VALIDATION:
             return self.next(replace(warned, operation=None), do, Do.TRIGGER)
         if do is Do.POLL_TRIGGER:
@@ -174,21 +176,22 @@ class _Life:
 
         The job never says which files it wrote, so its end and a quiet container are all there is.
         A file that an event told of is waited for, but not for ever: it may have been temporary.
+        So is any file at all, where a job has just written some.
         """
-        restore = replace(self.restore, files=files)
-        first = restore.phase is Phase.REQUESTED
-        if first:
-            restore = replace(restore, phase=Phase.EXTRACTING)
-        quiet = not first and files == self.restore.files
-        if quiet and not files:
+        quiet = self.restore.listed and files == self.restore.files
+        since = (self.restore.quiet_since or self.now) if quiet else None
+        restore = replace(
+            self.restore, phase=Phase.EXTRACTING, files=files, listed=True, quiet_since=since
+        )
+        waited = since is not None and self.now - since >= timedelta(
+            seconds=self.policy.missing_seconds
+        )
+        if quiet and not files and (waited or restore.job is None):
             return self.stop(restore, _EMPTY)
-        since = (restore.quiet_since or self.now) if quiet else None
-        restore = replace(restore, quiet_since=since)
         missing = sorted(set(restore.landed) - {blob.name for blob in files})
-        patience = timedelta(seconds=self.policy.missing_seconds)
-        if since is not None and (not missing or self.now - since >= patience):
+        if quiet and files and (waited or not missing):
             gone = (f"file {name!r} was announced but is not there" for name in missing)
-            listed = replace(restore, warnings=_union(restore.warnings, tuple(gone)))
+            listed = replace(restore, warnings=union(restore.warnings, tuple(gone)))
             return self.next(listed, Do.LIST_FILES, Do.CLAIM)
         return self.next(
             restore, Do.LIST_FILES, Do.LIST_FILES, self.later(self.policy.settle_seconds)
@@ -201,13 +204,13 @@ class _Life:
             if listed:
                 return restore
             late = f"file {name!r} landed after the container had been quiet: it is not restored"
-            return replace(restore, warnings=_union(restore.warnings, (late,)))
+            return replace(restore, warnings=union(restore.warnings, (late,)))
         # Asked at most so often, however many files land at once.
         hurry = self.later(self.policy.poll_seconds - _HURRY_SECONDS)
         hurried = self.amend(
             Do.POLL_JOB, lambda c: replace(c, due=self.now) if self.now < c.due <= hurry else c
         )
-        told = replace(hurried, landed=_union(restore.landed, (name,)))
+        told = replace(hurried, landed=union(restore.landed, (name,)))
         if self.pending(Do.CLAIM) and not listed:  # not so quiet after all
             return self.next(told, Do.CLAIM, Do.LIST_FILES)
         return told
@@ -222,64 +225,55 @@ class _Life:
         return self.next(waiting, Do.CLAIM, Do.CLAIM, self.later(self.policy.poll_seconds))
 
     def prepare(self, restore: Restore) -> Restore:
-        restore = replace(restore, phase=Phase.PREPARING, tasks=(Task("prepare"),), outbox=())
+        """Look at dumps and target; once more after an approval, which may have taken a day.
+
+        What the first plan warned of may have been cured meanwhile.
+        """
+        known, plan = restore.task("prepare"), restore.plan
+        task = Task("prepare", attempt=known.attempt + 1 if known else 1)
+        old = set(map(str, (*plan.warnings, *plan.notes))) if plan else ()
+        restore = replace(
+            restore,
+            phase=Phase.PREPARING,
+            tasks=(task,),
+            outbox=(),
+            warnings=tuple(text for text in restore.warnings if text not in old),
+            notes=tuple(text for text in restore.notes if text not in old),
+        )
         return self.send(restore, "prepare")
 
-    def send(self, restore: Restore, *ids: str, at: datetime | None = None) -> Restore:
-        """Tickets for those tasks, visible from `at` on, and somebody to watch over them."""
-        tickets = [
-            Ticket(restore.id, task.id, task.attempt) for task in restore.tasks if task.id in ids
-        ]
-        sends = tuple(Command(Do.SEND, self.now, ticket, at) for ticket in tickets)
-        others = tuple(command for command in restore.outbox if command.do is not Do.WATCH)
-        watch = Command(Do.WATCH, self.later(self.policy.watch_seconds))
-        sent = replace(restore, outbox=(*others, *sends, watch))
-        return _set(sent, ids, state=TaskState.SENT, sent=at or self.now)
-
-    def sent(self, ticket: Ticket) -> Restore:
-        outbox = tuple(command for command in self.restore.outbox if command.ticket != ticket)
-        return replace(self.restore, outbox=outbox)
-
-    def reported(self, result: TaskResult) -> Restore:
-        task = self.restore.task(result.task)
-        if task is None or task.state is not TaskState.SENT or task.attempt != result.attempt:
-            return self.restore
-        sends = tuple(
-            command
-            for command in self.restore.outbox
-            if command.ticket is None or command.ticket.task != task.id
-        )
-        restore = replace(
-            self.restore,
-            outbox=sends,
-            warnings=_union(self.restore.warnings, result.warnings),
-            notes=_union(self.restore.notes, result.notes),
-            data_as_of=result.data_as_of or self.restore.data_as_of,
-        )
-        if result.result is Result.FAILED and result.failure is not None:
-            return self.task_failed(restore, task, result.failure)
-        done = result.result is Result.DONE
-        state = TaskState.DONE if done else TaskState.CANCELLED
-        kept = replace(result, plan=None, warnings=(), notes=())
-        restore = _set(restore, (task.id,), state=state, result=kept)
+    def task_ended(self, restore: Restore, result: TaskResult) -> Restore:
         if result.plan is not None:
             return self.planned(restore, result.plan)
-        return self.advance(restore)
+        return self.advance(replace(restore, published=_published(restore, result)))
 
     def task_failed(self, restore: Restore, task: Task, failure: Failure) -> Restore:
         failures = (*task.failures, failure)
-        again = failure.transient and task.attempt < self.policy.max_attempts
-        if again and (task.id == "cleanup" or not restore.stopping):
-            wait = timedelta(seconds=self.policy.retry_seconds * 2 ** (task.attempt - 1))
-            restore = _set(restore, (task.id,), attempt=task.attempt + 1, failures=failures)
-            return self.send(restore, task.id, at=self.now + wait)
-        restore = _set(restore, (task.id,), state=TaskState.FAILED, failures=failures)
+        if self.may_pass(failures) and (task.kind in CARRIED_THROUGH or not restore.stopping):
+            return self.try_again(restore, task, failures)
+        restore = set_tasks(restore, (task.id,), state=TaskState.FAILED, failures=failures)
+        if task.id == "cleanup" or (task.id == "finish" and restore.published):
+            left = f"something may be left on the target: {failure.message}"
+            return self.advance(replace(restore, debts=union(restore.debts, (left,))))
         if restore.stopping:
-            if task.id == "cleanup":
-                left = f"something may be left on the target: {failure.message}"
-                restore = replace(restore, warnings=_union(restore.warnings, (left,)))
             return self.advance(restore)
-        return self.stop(restore, self.blame(restore, task, failure))
+        blamed = self.blame(restore, task, failure)
+        if restore.request.publish is Publish.EACH and task.database is not None:
+            return self.without(restore, task.database, blamed)
+        return self.stop(restore, blamed)
+
+    def without(self, restore: Restore, index: int, failure: Failure) -> Restore:
+        """One database less: it is not published, the others go on, if there are any."""
+        tasks = tuple(
+            replace(task, state=TaskState.CANCELLED)
+            if task.database == index and task.state is TaskState.WAITING
+            else task
+            for task in restore.tasks
+        )
+        left = replace(restore, tasks=tasks)
+        if all(task.state in _LOST for task in tasks if task.kind == "publish"):
+            return self.stop(left, failure)
+        return self.advance(replace(left, warnings=union(left.warnings, (failure.message,))))
 
     def blame(self, restore: Restore, task: Task, failure: Failure) -> Failure:
         """The failure as the whole restore's: which database it was about."""
@@ -294,65 +288,64 @@ class _Life:
         restore = replace(
             restore,
             plan=plan,
-            warnings=_union(restore.warnings, tuple(map(str, plan.warnings))),
-            notes=_union(restore.notes, tuple(map(str, plan.notes))),
+            warnings=union(restore.warnings, tuple(map(str, plan.warnings))),
+            notes=union(restore.notes, tuple(map(str, plan.notes))),
         )
         if plan.refusals:
             return self.stop(restore, _refused(plan.refusals))
-        ids = [name for name in ("roles", "tablespaces") if getattr(plan, name)]
-        if plan.borrow and "roles" not in ids:
-            ids.insert(0, "roles")
-        ids += [f"database-{index}" for index in range(len(plan.databases))] + ["finish"]
-        tasks = (*restore.tasks, *map(Task, ids))
-        return self.advance(replace(restore, tasks=tasks, phase=Phase.RESTORING))
+        if restore.request.dry_run:
+            return self.end(restore)
+        if restore.request.approval is Approval.REQUIRED and restore.approved != plan.hash:
+            patience = timedelta(hours=self.policy.approval_hours)
+            expire = Command(Do.EXPIRE, self.now + patience)
+            return replace(restore, phase=Phase.AWAITING_APPROVAL, outbox=(expire,))
+        tasks = (*restore.tasks, *map(Task, _task_ids(restore, plan)))
+        restore = replace(restore, tasks=tasks, phase=Phase.RESTORING)
+        if restore.request.server_parameters:
+            return replace(restore, outbox=(Command(Do.TUNE, self.now),))
+        return self.advance(restore)
+
+    def tuned(self, restore: Restore) -> Restore:
+        """The server's parameters are as they shall be, or as near as they come."""
+        outbox = tuple(command for command in restore.outbox if command.do is not Do.TUNE)
+        return self.advance(replace(restore, outbox=outbox))
+
+    def approved(self, plan_hash: str) -> Restore:
+        """The server may have changed meanwhile: it is looked at again before anything is done.
+
+        If the plan has changed as well, it has to be approved anew.
+        """
+        if self.restore.plan is None or plan_hash != self.restore.plan.hash:
+            return self.restore
+        agreed = replace(self.restore, approved=plan_hash, phase=Phase.PREPARING)
+        return self.next(agreed, Do.EXPIRE, Do.CLAIM)
 
     def advance(self, restore: Restore) -> Restore:
         """Send what can run now: roles before what they own, finish after everything is proven."""
         if restore.stopping:
             return self.take_back(restore)
         for group in _groups(restore.tasks):
-            if all(task.state is TaskState.DONE for task in group):
-                continue
-            ready = [task.id for task in group if task.state is TaskState.WAITING]
-            if ready == ["finish"]:
+            waiting = [task.id for task in group if task.state is TaskState.WAITING]
+            ready = [name for name in waiting if _is_ready(restore, name)]
+            if "finish" in ready:
                 restore = replace(restore, phase=Phase.FINISHING)
-            return self.send(restore, *ready) if ready else restore
+            if ready:
+                restore = self.send(restore, *ready)
+            if ready or any(task.state not in _OVER for task in group):
+                return restore
         return self.end(restore)
-
-    def watched(self, seen: dict[str, datetime]) -> Restore:
-        """A task nobody took is sent again; one whose worker fell silent counts as failed."""
-        restore = self.next(self.restore, Do.WATCH, Do.WATCH, self.later(self.policy.watch_seconds))
-        limit = self.now - timedelta(seconds=self.policy.silence_seconds)
-        unsent = {command.ticket.task for command in restore.outbox if command.ticket}
-        for task in restore.tasks:
-            sent = task.sent or self.now
-            if task.state is not TaskState.SENT or max(sent, seen.get(task.id, sent)) > limit:
-                continue
-            if seen.get(task.id, sent) > sent:
-                return self.task_failed(restore, task, _SILENT)
-            if task.id not in unsent:
-                restore = self.send(restore, task.id)
-        return restore
 
     # ---- ends
 
-    def stumbled(self, command: Command, failure: Failure) -> Restore:
-        """Tried again later, or given up; but for watching: reports may arrive all the same."""
-        failures = command.failures + 1
-        lasting = not failure.transient or failures >= self.policy.max_command_failures
-        if lasting and command.do is not Do.WATCH:
-            return self.given_up(command, replace(failure, transient=False))
-        doublings = min(command.failures, 10)
-        wait = min(300.0, self.policy.retry_seconds * 2**doublings)
-        due = self.now + timedelta(seconds=wait)
-        outbox = tuple(
-            replace(other, failures=failures, due=due) if _same(command, other) else other
-            for other in self.restore.outbox
-        )
-        return replace(self.restore, outbox=outbox)
-
     def given_up(self, command: Command, failure: Failure) -> Restore:
-        """No worker will report on a ticket that was not sent: its task has failed."""
+        """No worker will report on a ticket that was not sent: its task has failed.
+
+        Parameters of the server only make it faster: it goes without.
+        """
+        if command.do is Do.TUNE:
+            said = f"server parameters: expected to change them, found: {failure.message}"
+            warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
+            return self.tuned(warned)
         ticket = command.ticket
         task = self.restore.task(ticket.task) if ticket else None
         if ticket is None or task is None:
@@ -370,9 +363,11 @@ class _Life:
         return finish is not None and finish.state is not TaskState.WAITING
 
     def overdue(self) -> bool:
-        limit = timedelta(hours=self.policy.deadline_hours)
-        late = self.now - self.restore.created > limit
-        return late and not self.restore.stopping and not self.publishing()
+        """The time in which somebody thinks about the plan does not count: it has its own limit."""
+        restore, limit = self.restore, timedelta(hours=self.policy.deadline_hours)
+        waits = restore.phase is Phase.AWAITING_APPROVAL
+        late = self.now - _working_since(restore) > limit
+        return late and not waits and not restore.stopping and not self.publishing()
 
     def stop(self, restore: Restore, failure: Failure | None) -> Restore:
         """No more work from here on; what was begun on the target is taken back first.
@@ -400,23 +395,49 @@ class _Life:
         return self.end(restore)
 
     def end(self, restore: Restore) -> Restore:
-        return replace(restore, phase=_final_phase(restore), outbox=(), operation=None)
+        """What is published counts: then a failure is told, but the restore has not failed."""
+        if restore.published and restore.failure is not None:
+            warnings = union(restore.warnings, (restore.failure.message,))
+            restore = replace(restore, failure=None, warnings=warnings)
+        ended = replace(restore, phase=_final_phase(restore), outbox=(), operation=None)
+        return afterwards(ended, self.now, self.policy)
 
 
-def _same(one: Command, other: Command) -> bool:
-    """Whether both are the same thing to do, however often it was tried."""
-    return one.do is other.do and one.ticket == other.ticket
+def _published(restore: Restore, result: TaskResult) -> tuple[int, ...]:
+    """Which databases have their names, once that task has ended."""
+    task, plan = restore.task(result.task), restore.plan
+    if task is None or plan is None or task.state is not TaskState.DONE:
+        return restore.published
+    found: Collection[int] = result.published
+    if task.id == "finish" and restore.request.publish is Publish.TOGETHER:
+        found = range(len(plan.databases))
+    elif task.kind == "publish" and task.database is not None:
+        found = (task.database,)
+    return tuple(sorted({*restore.published, *found}))
 
 
 def _final_phase(restore: Restore) -> Phase:
-    if restore.cancelled:
+    if restore.cancelled and not restore.published:
         return Phase.CANCELLED
-    if restore.failure is not None:
+    if restore.failure is not None or not (restore.published or restore.request.dry_run):
         return Phase.FAILED
+    if restore.plan is not None and 0 < len(restore.published) < len(restore.plan.databases):
+        return Phase.PARTIAL
     results = [task.result for task in restore.tasks if task.result is not None]
     if any(result.database and result.database.lost for result in results):
         return Phase.PARTIAL
-    return Phase.SUCCEEDED_WITH_WARNINGS if restore.warnings else Phase.SUCCEEDED
+    told = restore.warnings or restore.debts
+    return Phase.SUCCEEDED_WITH_WARNINGS if told else Phase.SUCCEEDED
+
+
+def _working_since(restore: Restore) -> datetime:
+    """Its begin, or the last approval."""
+    waits = [
+        later.at
+        for earlier, later in pairwise(restore.history)
+        if earlier.phase is Phase.AWAITING_APPROVAL
+    ]
+    return waits[-1] if waits else restore.created
 
 
 def _refused(refusals: tuple[Finding, ...]) -> Failure:
@@ -424,7 +445,16 @@ def _refused(refusals: tuple[Finding, ...]) -> Failure:
     said = list(dict.fromkeys(map(str, refusals)))
     if len(said) > _REFUSALS_SAID:
         said[_REFUSALS_SAID:] = [f"… and {len(said) - _REFUSALS_SAID} more"]
-    return Failure(refusals[0].code, "; ".join(said), refusals[0].hint)
+    return Failure(refusals[0].code, "; ".join(said), refusals[0].cure)
+
+
+def _task_ids(restore: Restore, plan: Plan) -> list[str]:
+    ids = [name for name in ("roles", "tablespaces") if getattr(plan, name)]
+    if plan.borrow and "roles" not in ids:
+        ids.insert(0, "roles")
+    kinds = ["database"] if restore.request.publish is Publish.TOGETHER else ["database", "publish"]
+    numbers = range(len(plan.databases))
+    return [*ids, *(f"{kind}-{number}" for kind in kinds for number in numbers), "finish"]
 
 
 def _groups(tasks: tuple[Task, ...]) -> list[list[Task]]:
@@ -435,16 +465,15 @@ def _groups(tasks: tuple[Task, ...]) -> list[list[Task]]:
     return [*before, databases, alone["finish"]] if "finish" in alone else before
 
 
-def _set(restore: Restore, ids: tuple[str, ...], **changes: object) -> Restore:
-    tasks = tuple(
-        replace(task, **changes) if task.id in ids else task  # type: ignore[arg-type]
-        for task in restore.tasks
-    )
-    return replace(restore, tasks=tasks)
+_LOST = frozenset({TaskState.FAILED, TaskState.CANCELLED})
+_OVER = _LOST | {TaskState.DONE}
 
 
-def _union(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    return (*known, *(text for text in dict.fromkeys(more) if text not in known))
+def _is_ready(restore: Restore, task_id: str) -> bool:
+    """A database can be published once it is proven."""
+    kind, _, index = task_id.partition("-")
+    proof = restore.task(f"database-{index}") if kind == "publish" else None
+    return proof is None or proof.state is TaskState.DONE
 
 
 def _too_late(policy: Policy) -> Failure:
@@ -455,15 +484,18 @@ def _too_late(policy: Policy) -> Failure:
     )
 
 
+def _not_approved(policy: Policy) -> Failure:
+    return Failure(
+        "not-approved",
+        f"plan: expected somebody to approve it within {policy.approval_hours:g} hours,"
+        " found nobody did",
+        "nothing was changed: start the restore again, and approve its plan in time",
+    )
+
+
 _REFUSALS_SAID = 20
 _EMPTY = Failure(
     "no-files",
     "container: expected the files of a backup, found none",
     "was the container's name right, and did the vault's job write into it?",
-)
-_SILENT = Failure(
-    "worker-lost",
-    "worker: expected a sign of life every few seconds, found none",
-    "did its container run out of memory, or was it stopped?",
-    transient=True,
 )

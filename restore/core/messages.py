@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from restore.core.plan import Plan
+from restore.core.request import Level
 from restore.errors import MessageError, RestoreError, TransientError
 
 TASKS = "restore-tasks"
@@ -80,6 +81,24 @@ class TableCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """What one level of verification compared, and what came of it.
+
+    `checked` is how many `what`: tables, objects, statements. `hash` is one number for the content
+    of all tables, `rows` how many rows it stands for.
+    """
+
+    level: Level
+    checked: int
+    what: str
+    different: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()  # what could not be compared, and why
+    hash: str = ""
+    rows: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseResult:
     """A database in its staging name: restored and counted."""
 
@@ -92,6 +111,8 @@ class DatabaseResult:
     size_bytes: int = 0
     seconds: float = 0.0
     oid: int = 0  # of the proven database: a rename keeps it, a database made anew has another
+    checks: tuple[Check, ...] = ()
+    sha256: str = ""  # of the dump, where it was read from front to back
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +128,8 @@ class TaskResult:
     data_as_of: str = ""
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    debts: tuple[str, ...] = ()  # what should have been given back or dropped, and was not
+    published: tuple[int, ...] = ()  # of `plan.databases`: those that have their names by now
     seconds: float = 0.0
 
 

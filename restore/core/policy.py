@@ -19,3 +19,7 @@ class Policy:
     max_attempts: int = 3
     max_command_failures: int = 10
     deadline_hours: float = 72
+    approval_hours: float = 24
+    undo_hours: float = 72  # how long a database that was replaced is kept
+    debt_seconds: float = 60  # before debts are collected; doubled for each try after
+    max_debt_tries: int = 12

@@ -28,6 +28,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from restore.core.backup import Selection
 from restore.core.dumps import SYSTEM_DATABASES
+from restore.core.tuning import TUNABLE
 from restore.errors import InputError
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -147,7 +148,54 @@ class OnExisting(StrEnum):
     """What to do with a database that is already there under its name."""
 
     REFUSE = "refuse"  # nothing is touched
-    SWAP = "swap"  # the old one is kept aside under another name
+    SWAP = "swap"  # the old one is kept aside under another name, for as long as it can be undone
+    REPLACE = "replace"  # the old one goes, once the new one is proven and has its name
+
+
+class Publish(StrEnum):
+    """When the databases get their names."""
+
+    TOGETHER = "together"  # all in one transaction, when all are proven
+    EACH = "each"  # each when it is proven: what fails holds up no other
+
+
+class Approval(StrEnum):
+    """Does a person have to agree to the plan?"""
+
+    NONE = "none"
+    REQUIRED = "required"
+
+
+class Level(StrEnum):
+    """How far the result is compared with the dump. Each does what stands before it as well."""
+
+    COUNTS = "counts"  # the rows of each table
+    CATALOG = "catalog"  # every object of the table of contents, valid, with its owner and grants
+    SCHEMA = "schema"  # what pg_dump says of the result against what the archive says
+    CONTENT = "content"  # a hash of every table's rows
+
+
+class ExistingRoles(StrEnum):
+    """What to do with a role of the backup that the target has already."""
+
+    KEEP = "keep"  # it stays as it is
+    UPDATE = "update"  # attributes it lacks are added, and it gets the password of the backup
+
+
+class WithoutPassword(StrEnum):
+    """What to do with a login whose password the backup does not tell."""
+
+    KEEP = "keep"  # a role that cannot log in until somebody gives it a password
+    GENERATE = "generate"  # a random password, which goes into the key vault and nowhere else
+    SKIP = "skip"  # no such role
+
+
+class Content(StrEnum):
+    """What of a database."""
+
+    ALL = "all"
+    SCHEMA = "schema"  # no rows
+    DATA = "data"  # rows and what they stand in: no indexes, constraints, triggers or the like
 
 
 class Roles(StrEnum):
@@ -236,7 +284,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server to restore to. Without `secret`, the worker logs in with Microsoft Entra."""
+    """The server to restore to. Without `secret`, the worker logs in with Microsoft Entra.
+
+    `server` is its ARM id, which is only needed to change its parameters. `storage_gib` is how much
+    storage it has, which no SQL tells: the plan then looks whether there is room.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     host: Annotated[str, _like(_HOST, "a host name or IPv4 address, without a port")]
@@ -244,6 +296,8 @@ class Target:
     port: Annotated[int, Field(ge=1, le=65535)] = 5432
     secret: Annotated[str, _like(_SECRET, "the name of a Key Vault secret")] | None = None
     database: Identifier = "postgres"  # where to connect for what belongs to the whole server
+    server: Annotated[str, _like(_SERVER_ID, "the ARM id of a flexible server")] | None = None
+    storage_gib: Annotated[int, Field(ge=1, le=65536)] | None = None
 
     @property
     def address(self) -> str:
@@ -271,27 +325,137 @@ class Databases:
     )
 
     def wants(self, name: str) -> bool:
-        return name not in self.exclude and (self.include is None or name in self.include)
+        return _chosen(name, self.include, self.exclude)
 
     def target_name(self, name: str) -> str:
         return self.rename.get(name, name)
 
 
+def matches(pattern: str, name: str) -> bool:
+    """Is `name` meant? A `*` stands for any characters, a `?` for any one of them."""
+    parts = ({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in pattern)
+    return pattern == name or re.fullmatch("".join(parts), name, re.DOTALL) is not None
+
+
+def _chosen(name: str, include: list[str] | None, exclude: list[str]) -> bool:
+    wanted = include is None or any(matches(pattern, name) for pattern in include)
+    return wanted and not any(matches(pattern, name) for pattern in exclude)
+
+
+_Pattern = Annotated[str, AfterValidator(_printable), Field(min_length=1, max_length=200)]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names or patterns of what is restored (all, if none are given) and of what is not.
+
+    Those of tables are qualified with their schema: `sales.orders`, `audit.*`.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    include: Annotated[list[_Pattern], Field(min_length=1, max_length=1000)] | None = None
+    exclude: Annotated[list[_Pattern], Field(max_length=1000)] = field(default_factory=list)
+
+    def wants(self, name: str) -> bool:
+        return _chosen(name, self.include, self.exclude)
+
+    @property
+    def is_all(self) -> bool:
+        return self.include is None and not self.exclude
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What of each database. By default all of it, as it was.
+
+    `side_schema`: the chosen tables go into a new schema of that name in the database that is
+    there already, and touch nothing else of it.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    schemas: Names = field(default_factory=Names)
+    tables: Names = field(default_factory=Names)
+    content: Content = Content.ALL
+    owners: bool = True
+    privileges: bool = True
+    side_schema: Identifier | None = None
+
+    @property
+    def is_all(self) -> bool:
+        """Is no object chosen or left out by name?"""
+        return self.schemas.is_all and self.tables.is_all
+
+    @model_validator(mode="before")
+    @classmethod
+    def _side_of_something(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("sideSchema") and not value.get("tables"):
+            raise _wrong('"tables" beside "sideSchema"', "none")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicy:
+    """What happens to roles that are there already, and to logins without a password."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    existing: ExistingRoles = ExistingRoles.KEEP
+    without_password: WithoutPassword = WithoutPassword.KEEP
+
+
+def _tunable(parameters: dict[str, str]) -> dict[str, str]:
+    if others := sorted(set(parameters) - TUNABLE):
+        raise _wrong(f"some of {', '.join(sorted(TUNABLE))}", _short(others[0]))
+    return parameters
+
+
+_Value = Annotated[str, AfterValidator(_printable), Field(min_length=1, max_length=100)]
+
+
 @dataclass(frozen=True, slots=True)
 class RestoreRequest:
-    """What a caller asks for, checked as far as that is possible without asking Azure."""
+    """What a caller asks for, checked as far as that is possible without asking Azure.
+
+    `server_parameters` of the target are changed while it is restored to, and put back after it.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     source: Source
     target: Target
     databases: Databases = field(default_factory=Databases)
+    objects: Objects = field(default_factory=Objects)
     on_existing: OnExisting = OnExisting.REFUSE
+    publish: Publish = Publish.TOGETHER
     globals: Globals = field(default_factory=Globals)
+    roles: RolePolicy = field(default_factory=RolePolicy)
     engine: EngineChoice = EngineChoice.AUTO
     connections: Annotated[int, Field(ge=1, le=64)] | None = None  # for each database
+    verify: Level = Level.CATALOG
+    dry_run: bool = False  # ends with the plan
+    approval: Approval = Approval.NONE
+    leave_seconds: Annotated[int, Field(ge=0, le=3600)] = 30  # for sessions in what is replaced
+    server_parameters: Annotated[dict[str, _Value], AfterValidator(_tunable)] = field(
+        default_factory=dict
+    )
+    undo_hours: Annotated[float, Field(ge=0, le=24 * 90)] | None = None  # None: the installation's
+
+    @model_validator(mode="before")
+    @classmethod
+    def _server_of_parameters(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("serverParameters"):
+            target = value.get("target")
+            if isinstance(target, dict) and not target.get("server"):
+                raise _wrong('"target.server" beside "serverParameters"', "none")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Approval:
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    hash: Annotated[str, _like(re.compile(r"[0-9a-f]{64}"), "the hash of a plan")]
 
 
 _REQUEST = TypeAdapter(RestoreRequest)
+_APPROVAL = TypeAdapter(_Approval)
 _SOURCE = TypeAdapter(Source)
 
 
@@ -306,6 +470,17 @@ def parse(body: bytes) -> RestoreRequest:
         )
     try:
         return _REQUEST.validate_json(body.removeprefix(codecs.BOM_UTF8))  # some shells write one
+    except ValidationError as exc:
+        raise RequestError(*map(_problem, exc.errors(include_url=False))) from exc
+
+
+def approval(body: bytes) -> str:
+    """The hash of the plan that `{"hash": …}` approves.
+
+    Raises RequestError.
+    """
+    try:
+        return _APPROVAL.validate_json(body.removeprefix(codecs.BOM_UTF8)).hash
     except ValidationError as exc:
         raise RequestError(*map(_problem, exc.errors(include_url=False))) from exc
 

@@ -9,7 +9,14 @@ from typing import TypeAlias
 from restore.core.encoding import reader
 from restore.core.psql import Comment, Statement, pieces
 from restore.core.script import restricted, whole
-from restore.core.sql import Token, TokenKind, quote_identifier, quote_literal, tokens
+from restore.core.sql import (
+    Token,
+    TokenKind,
+    quote_identifier,
+    quote_literal,
+    text_of,
+    tokens,
+)
 from restore.errors import ScriptError
 
 FLAGS = frozenset(
@@ -60,7 +67,7 @@ class SetParameter:
 
     role: str
     parameter: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] = field(repr=False)  # an application may keep a secret in a parameter
     database: str = ""
 
 
@@ -79,7 +86,7 @@ class GrantRole:
 @dataclass(frozen=True, slots=True)
 class CommentOnRole:
     role: str
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,17 @@ class SecurityLabel:
 
     provider: str
     role: str
-    label: str
+    label: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantOnParameter:
+    """The right to set a parameter (SET, ALTER SYSTEM or ALL), from PostgreSQL 15 on."""
+
+    privileges: tuple[str, ...]
+    parameter: str
+    role: str
+    grantable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +122,7 @@ RoleStatement: TypeAlias = (
     | GrantRole
     | CommentOnRole
     | SecurityLabel
+    | GrantOnParameter
     | OtherStatement
 )
 
@@ -128,6 +146,20 @@ def _statements(chunks: Iterable[bytes]) -> Iterator[RoleStatement]:
                 yield words.statement()
         elif not isinstance(piece, Comment):
             raise ScriptError(f"roles script: expected statements, found {type(piece).__name__}")
+
+
+def database_settings(sql: bytes, database: str) -> tuple[SetParameter, ...]:
+    """The ALTER ROLE … IN DATABASE … SET of `database` among statements of a pg_dump archive.
+
+    Source: dumpDatabaseConfig in pg_dump.c, PostgreSQL 11 and newer, which took them over from
+    pg_dumpall.
+    """
+    statements = (
+        _Words(list(tokens(text_of(piece.text)))).statement()
+        for piece in pieces([sql])
+        if isinstance(piece, Statement)
+    )
+    return tuple(s for s in statements if isinstance(s, SetParameter) and s.database == database)
 
 
 class _MismatchError(Exception):
@@ -161,7 +193,7 @@ class _Words:
             return self._alter(self.name())
         self.position = 0
         if self.accept("grant"):
-            return self._grant(self.name())
+            return self._grant_on_parameter() if self._is_on_parameter() else self._grant()
         if self.accept("comment"):
             self.expect("on", "role")
             role = self.name()
@@ -223,7 +255,10 @@ class _Words:
         if word == "CONNECTION":
             self.expect("limit")
             sign = "-" if self.accept_symbol("-") else ""
-            return Attribute(CONNECTION_LIMIT, sign + self.next(TokenKind.NUMBER))
+            number = self.next(TokenKind.NUMBER)
+            if not number.isdecimal():
+                raise _MismatchError
+            return Attribute(CONNECTION_LIMIT, sign + number)
         if word == "VALID":
             self.expect("until")
             return Attribute(VALID_UNTIL, self.string())
@@ -232,9 +267,7 @@ class _Words:
         raise _MismatchError
 
     def _set(self, role: str, database: str) -> RoleStatement:
-        parameter = self.name()
-        while self.accept_symbol("."):
-            parameter += "." + self.name()
+        parameter = self._parameter()
         if not self.accept("to") and not self.accept_symbol("="):
             raise _MismatchError
         values = [self.next(TokenKind.STRING, TokenKind.NUMBER)]
@@ -242,7 +275,41 @@ class _Words:
             values.append(self.next(TokenKind.STRING, TokenKind.NUMBER))
         return SetParameter(role, parameter, tuple(values), database)
 
-    def _grant(self, role: str) -> RoleStatement:
+    def _is_on_parameter(self) -> bool:
+        """Is it GRANT … ON PARAMETER? A role may be called what a privilege is called."""
+        rest = zip(self.found[self.position :], self.found[self.position + 1 :], strict=False)
+        return any(on.is_word("on") and what.is_word("parameter") for on, what in rest)
+
+    def _grant_on_parameter(self) -> RoleStatement:
+        privileges = [self._privilege()]
+        while self.accept_symbol(","):
+            privileges.append(self._privilege())
+        self.expect("on", "parameter")
+        parameter = self._parameter()
+        self.expect("to")
+        role = self.name()
+        grantable = self.accept("with")
+        if grantable:
+            self.expect("grant", "option")
+        return GrantOnParameter(tuple(privileges), parameter, role, grantable)
+
+    def _privilege(self) -> str:
+        if self.accept("alter"):
+            self.expect("system")
+            return "ALTER SYSTEM"
+        word = self.next(TokenKind.WORD).upper()
+        if word not in ("SET", "ALL"):
+            raise _MismatchError
+        return word
+
+    def _parameter(self) -> str:
+        parameter = self.name()
+        while self.accept_symbol("."):
+            parameter += "." + self.name()
+        return parameter
+
+    def _grant(self) -> RoleStatement:
+        role = self.name()
         self.expect("to")
         member = self.name()
         options: dict[str, bool] = {}
@@ -285,8 +352,7 @@ def printed(statement: RoleStatement) -> str:
         case SetParameter(role, parameter, values, database):
             where = f" IN DATABASE {quote_identifier(database)}" if database else ""
             value = ", ".join(map(quote_literal, values))
-            name = ".".join(map(quote_identifier, parameter.split(".")))
-            return f"ALTER ROLE {quote_identifier(role)}{where} SET {name} TO {value};"
+            return f"ALTER ROLE {quote_identifier(role)}{where} SET {_named(parameter)} TO {value};"
         case GrantRole():
             return _printed_grant(statement)
         case CommentOnRole(role, text):
@@ -294,9 +360,17 @@ def printed(statement: RoleStatement) -> str:
         case SecurityLabel(provider, role, label):
             subject = f"{quote_identifier(provider)} ON ROLE {quote_identifier(role)}"
             return f"SECURITY LABEL FOR {subject} IS {quote_literal(label)};"
+        case GrantOnParameter(privileges, parameter, role, grantable):
+            what = f"{', '.join(privileges)} ON PARAMETER {_named(parameter)}"
+            option = " WITH GRANT OPTION" if grantable else ""
+            return f"GRANT {what} TO {quote_identifier(role)}{option};"
         case _:
             found = statement.start
             raise ScriptError(f"roles script: expected a statement about a role, found {found!r}")
+
+
+def _named(parameter: str) -> str:
+    return ".".join(map(quote_identifier, parameter.split(".")))
 
 
 def _printed_attribute(attribute: Attribute) -> str:

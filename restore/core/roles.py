@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from restore.core import entra, membership
+from restore.core.facts import Finding
+from restore.core.request import ExistingRoles, RolePolicy, WithoutPassword
+from restore.core.role_remarks import Remarks
 from restore.core.role_script import (
+    CONNECTION_LIMIT,
+    FLAGS,
+    VALID_UNTIL,
     AlterRole,
     Attribute,
+    CommentOnRole,
     CreateRole,
+    GrantOnParameter,
     GrantRole,
     OtherStatement,
     RoleStatement,
@@ -17,245 +25,347 @@ from restore.core.role_script import (
     SetParameter,
     printed,
 )
-
-SYSTEM_ROLES = frozenset(
-    {"azuresu", "azure_su", "azure_superuser", "azure_pg_admin", "replication"}
+from restore.core.role_target import (
+    SUPERUSER_PARAMETERS,
+    SYSTEM_ROLES,
+    ExistingRole,
+    RoleTarget,
+    is_system,
 )
-"""The service's own roles; those of PostgreSQL start with `pg_`.
+from restore.core.roster import Roster
+from restore.core.sql import quote_identifier
 
-Source: learn.microsoft.com/azure/postgresql, "Restore to flexible server": roles to leave out.
-"""
+__all__ = ["SYSTEM_ROLES", "Sanitised", "sanitise"]
 
-_SUPERUSER_PARAMETERS = """
-    allow_in_place_tablespaces allow_system_table_mods backtrace_functions commit_delay
-    compute_query_id deadlock_timeout debug_discard_caches dynamic_library_path event_triggers
-    extension_control_path ignore_checksum_failure jit_debugging_support jit_dump_bitcode
-    jit_profiling_support lc_messages lo_compat_privileges log_connections log_disconnections
-    log_duration log_error_verbosity log_executor_stats log_lock_failures log_lock_waits
-    log_min_duration_sample log_min_duration_statement log_min_error_statement log_min_messages
-    log_parameter_max_length log_parser_stats log_planner_stats log_replication_commands
-    log_statement log_statement_sample_rate log_statement_stats log_temp_files
-    log_transaction_sample_rate max_stack_depth session_preload_libraries session_replication_role
-    temp_file_limit track_activities track_cost_delay_timing track_counts track_functions
-    track_io_timing track_wal_io_timing update_process_title wal_compression
-    wal_consistency_checking wal_init_zero wal_recycle zero_damaged_pages
-"""
-SUPERUSER_PARAMETERS = frozenset(_SUPERUSER_PARAMETERS.split())
-"""Source: pg_settings, context superuser and superuser-backend, PostgreSQL 15, 16 and 18."""
-
-_OPTIONS_SINCE = 16
 _STAYS = "exists on the target and stays as it is"
-
-
-@dataclass(frozen=True, slots=True)
-class RoleTarget:
-    """The server the roles go to, as its login `admin` sees it.
-
-    `grantable`: roles `admin` holds with ADMIN OPTION, which a server from 16 on asks for.
-    `parameters`: those `admin` may set for a role; None where that is not known.
-    `left_out`: roles that shall not be made, such as the source's administrator.
-    """
-
-    major: int
-    admin: str
-    existing: frozenset[str]
-    superuser: bool = False
-    createdb: bool = True
-    replication: bool = False
-    bypassrls: bool = False
-    grantable: frozenset[str] = frozenset()
-    parameters: frozenset[str] | None = None
-    left_out: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """Something of the script that is not done or not done as written; never holds a password."""
-
-    what: str
-    reason: str
+_ASKED_TO_SKIP = "a login without a password, left out on request"
+_NOT_GIVEN = "the restoring login may not give it"
+_NOT_RESTORED = "the database is not restored"
+_AS_EXPECTED = frozenset(
+    {
+        "a system role",
+        "the login that restores",
+        "left out on request",
+        _STAYS,
+        _ASKED_TO_SKIP,
+        _NOT_RESTORED,
+    }
+)
+_SET_PARAMETER = (
+    "az postgres flexible-server parameter set --resource-group <resource-group>"
+    " --server-name <server> --name {} --value <value>"
+)
+_ENCODING = "SET client_encoding = 'UTF8';"
 
 
 @dataclass(frozen=True, slots=True)
 class Sanitised:
-    """The SQL to run, in one transaction; what it does not do; the roles it creates.
+    """What to run, in one transaction and this order, and what is not done as written.
 
-    `labels` of roles that are or will be there need their provider: they are for someone else.
+    `settings` are those of roles in one database: they wait for it. `generated` are logins that
+    get a password nobody knows yet. Warnings tell of what is lost; notes of all other changes.
     """
 
-    sql: tuple[str, ...] = field(repr=False)
-    dropped: tuple[Dropped, ...]
+    statements: tuple[RoleStatement, ...] = field(repr=False)
+    settings: tuple[SetParameter, ...]
     created: tuple[str, ...]
-    labels: tuple[SecurityLabel, ...]
+    generated: tuple[str, ...]
+    warnings: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+
+    @property
+    def sql(self) -> tuple[str, ...]:
+        """The statements as a script; holds passwords."""
+        return (_ENCODING, *map(printed, self.statements)) if self.statements else ()
 
 
-def sanitise(statements: Iterable[RoleStatement], target: RoleTarget) -> Sanitised:
+def sanitise(
+    statements: Iterable[RoleStatement],
+    target: RoleTarget,
+    policy: RolePolicy | None = None,
+    databases: Collection[str] = (),
+) -> Sanitised:
     """What `target` accepts of `statements`, in the same order, memberships last.
 
-    Roles that exist on the target stay as they are. The same statements against a target that has
-    the roles already give no role to create, and memberships that change nothing: safe to repeat.
+    `databases` are those of the backup that are restored, by their names in it. The same
+    statements against a target that has them already give nothing more to do: safe to repeat.
     """
-    script = tuple(statements)
-    work = _Work(target, frozenset(s.role for s in script if isinstance(s, CreateRole)))
-    for statement in script:
+    work = _Work(tuple(statements), target, policy or RolePolicy(), frozenset(databases))
+    for statement in work.script:
         work.take(statement)
-    kept = [*work.kept, *work.memberships()]
-    sql = ("SET client_encoding = 'UTF8';", *map(printed, kept)) if kept else ()
-    created = tuple(s.role for s in work.kept if isinstance(s, CreateRole))
-    return Sanitised(sql, (*work.dropped, *work.summary()), created, tuple(work.labels))
+    memberships = tuple(work.memberships())
+    return Sanitised(
+        statements=(*work.kept, *memberships),
+        settings=tuple(work.settings),
+        created=tuple(s.role for s in work.kept if isinstance(s, CreateRole)),
+        generated=tuple(work.generated),
+        warnings=work.remarks.warnings,
+        notes=work.remarks.notes,
+    )
 
 
 class _Work:
-    """One pass over a script: what is kept, and what is dropped and why."""
+    """One pass over a script: what is kept, and what is changed or left out and why."""
 
-    def __init__(self, target: RoleTarget, scripted: frozenset[str]) -> None:
+    def __init__(
+        self,
+        script: tuple[RoleStatement, ...],
+        target: RoleTarget,
+        policy: RolePolicy,
+        databases: frozenset[str],
+    ) -> None:
+        self.script = script
+        self.told = Roster(script)
+        self.remarks = Remarks()
         self.target = target
-        self.created = frozenset(role for role in scripted if not self.why_not(role))
+        self.policy = policy
+        self.databases = databases
+        wanted = {role for role in self.told.created if not self.why_not(role)}
+        self.created = wanted - set(target.existing)
+        self.updated = wanted & set(target.existing)
         self.kept: list[RoleStatement] = []
-        self.dropped: dict[Dropped, None] = {}
-        self.labels: list[SecurityLabel] = []
+        self.settings: list[SetParameter] = []
+        self.generated: dict[str, None] = {}
         self.grants: dict[tuple[str, str], GrantRole] = {}
-        self.silent: Counter[str] = Counter()
+        self.there = {(m.role, m.member): m for m in target.memberships}
+
+    def leave_out(self, what: str, role: str, why: str, by: str = "", *fix: str) -> None:
+        """What is not done because of `role`; `by` whom it can be."""
+        lost = why not in _AS_EXPECTED
+        reason = f"{role!r}: {why}" if role else why
+        self.remarks.left_out(what, reason, *((by, *fix) if lost else ()), lost=lost)
+
+    # ---- which roles
 
     def why_not(self, role: str) -> str:
-        """Why nothing is done to `role`; empty if it is to be created."""
-        if role in SYSTEM_ROLES or role.startswith("pg_"):
+        """Why nothing is done to `role`; "" if it is to be created or updated."""
+        if why := self.why_never(role):
+            return why
+        if role not in self.target.existing:
+            return ""
+        if self.policy.existing is ExistingRoles.KEEP:
+            return _STAYS
+        return self.target.why_not_alter(role)
+
+    def why_never(self, role: str) -> str:
+        """Why `role` is nobody's business, whether it exists or not; "" if it is."""
+        if is_system(role):
             return "a system role"
         if role == self.target.admin:
             return "the login that restores"
         if role in self.target.left_out:
             return "left out on request"
-        if role in self.target.existing:
-            return _STAYS
-        return ""
+        if self.policy.without_password is not WithoutPassword.SKIP:
+            return ""
+        is_meant = role not in self.target.existing and self.told.lacks_password(role)
+        return _ASKED_TO_SKIP if is_meant else ""
 
-    def drop(self, what: str, reason: str) -> None:
-        self.dropped[Dropped(what, reason)] = None
+    # ---- statement by statement
 
     def take(self, statement: RoleStatement) -> None:
         match statement:
             case GrantRole():
                 self.grant(statement)
-            case SecurityLabel(provider, role):
-                self.labels.append(statement)
-                self.drop(f"label of {role!r} for {provider!r}", "needs its provider: set apart")
+            case SecurityLabel():
+                self.label(statement)
+            case SetParameter() if statement.database:
+                self.set_in_database(statement)
+            case GrantOnParameter(_, _, role) if self.may_grant_on_parameters(role):
+                self.kept.append(statement)
+            case GrantOnParameter(_, parameter, role):
+                why = self.why_never(role) or "only a superuser may grant it"
+                self.leave_out(f"right of role {role!r} on parameter {parameter}", "", why)
             case OtherStatement(start):
-                self.drop(f"statement {start}", "not one of a roles script's")
-            case _ if statement.role not in self.created:
-                self.drop(f"role {statement.role!r}", self.why_not(statement.role) or "not created")
+                self.leave_out(f"statement {start}", "", "not one of a roles script's")
+            case _ if statement.role in self.created:
+                self.make(statement)
+            case _ if statement.role in self.updated:
+                self.add_to(statement, self.target.existing[statement.role])
+            case _:
+                why = self.why_not(statement.role) or "not created by the script"
+                self.leave_out(f"role {statement.role!r}", "", why)
+
+    def make(self, statement: RoleStatement) -> None:
+        """What belongs to a role that is created."""
+        match statement:
             case AlterRole(role, attributes):
                 kept = tuple(a for a in attributes if self.keeps(role, a))
                 if kept:
                     self.kept.append(AlterRole(role, kept))
             case SetParameter():
-                self.set(statement)
+                if self.can_set(statement):
+                    self.kept.append(statement)
             case _:
                 self.kept.append(statement)
 
     def keeps(self, role: str, attribute: Attribute) -> bool:
-        """Can `admin` give a new role this attribute?
-
-        Denying one (NOREPLICATION, the default of a new role) takes the same right as giving it.
-        Source: CreateRole and AlterRole in user.c, PostgreSQL 15 and 16.
-        """
-        target, keyword = self.target, attribute.keyword
-        own = target.major >= _OPTIONS_SINCE
+        keyword = attribute.keyword
+        if keyword == "LOGIN" and self.told.lacks_password(role):
+            return self.keeps_login(role)
         flag = keyword.removeprefix("NO")
-        allowed = {
-            "SUPERUSER": False,
-            "REPLICATION": own and target.replication,
-            "BYPASSRLS": own and target.bypassrls,
-            "CREATEDB": not own or target.createdb,
-        }.get(flag, True)
-        if target.superuser or allowed:
+        if self.target.may_give(flag):
             return True
         if keyword == flag:
-            self.drop(f"{keyword} of role {role!r}", "the restoring login may not give it")
+            fix = f"ALTER ROLE {quote_identifier(role)} {keyword};"
+            message = f"without {keyword}: {_NOT_GIVEN}"
+            self.remarks.changed(role, message, "as a superuser", fix, lost=True)
         else:
-            self.silent[keyword] += 1
+            self.remarks.default(keyword)
         return False
 
-    def set(self, statement: SetParameter) -> None:
-        what = f"setting {statement.parameter} of role {statement.role!r}"
-        if statement.database:
-            self.drop(f"{what} in {statement.database!r}", "the database has another name by now")
-        elif not self.can_set(statement.parameter.lower()):
-            self.drop(what, "only a superuser may set this parameter, or the server lacks it")
-        else:
-            self.kept.append(statement)
-
-    def can_set(self, parameter: str) -> bool:
-        """Source: validate_option_array_item in guc.c: an extension's unknown ones are refused."""
-        if self.target.superuser:
+    def keeps_login(self, role: str) -> bool:
+        """Can a new login whose password is not known stay one?"""
+        if self.policy.without_password is WithoutPassword.GENERATE:
+            self.generated[role] = None
             return True
-        if self.target.parameters is not None:
-            return parameter in self.target.parameters
-        return parameter not in SUPERUSER_PARAMETERS and "." not in parameter
+        self.disable(role)
+        return False
+
+    def disable(self, role: str) -> None:
+        """A loss where the script tells no password at all: then nobody can log in."""
+        self.remarks.disabled(role, lost=not self.told.tells_passwords)
+
+    def add_to(self, statement: RoleStatement, found: ExistingRole) -> None:
+        """What a role that exists lacks. Nothing is taken from it."""
+        match statement:
+            case AlterRole(role, attributes):
+                lacking = tuple(a for a in attributes if self.lacks(role, a, found))
+                if lacking:
+                    gets = ", ".join(attribute.keyword for attribute in lacking)
+                    self.add(AlterRole(role, lacking), gets)
+            case SetParameter(role, parameter):
+                if parameter.lower() in found.settings:
+                    self.remarks.changed(role, f"keeps its own value of {parameter}", lost=False)
+                elif self.can_set(statement):
+                    self.add(statement, f"the setting {parameter}")
+            case CommentOnRole(role):
+                if found.is_commented:
+                    self.remarks.changed(role, "keeps its comment", lost=False)
+                else:
+                    self.add(statement, "the comment")
+
+    def add(self, statement: AlterRole | SetParameter | CommentOnRole, what: str) -> None:
+        self.kept.append(statement)
+        self.remarks.changed(statement.role, f"gets from the backup: {what}", lost=False)
+
+    def lacks(self, role: str, attribute: Attribute, found: ExistingRole) -> bool:
+        keyword, value = attribute.keyword, attribute.value
+        if keyword == CONNECTION_LIMIT:
+            more, same = found.is_below(int(value)), int(value) == found.limit
+        elif keyword == VALID_UNTIL:
+            more, same = found.ends_before(value), found.ends_at(value)
+        elif keyword in FLAGS and keyword.startswith("NO"):
+            more, same = False, keyword.removeprefix("NO") not in found.flags
+        elif keyword == "LOGIN" and keyword not in found.flags and self.told.lacks_password(role):
+            self.disable(role)
+            return False
+        elif keyword in FLAGS:
+            return keyword not in found.flags and self.keeps(role, attribute)
+        else:
+            return True  # the password, which an update asks for
+        if not (more or same):
+            message = f"{keyword} is not taken over: it may more there"
+            self.remarks.changed(role, message, lost=False)
+        return more
+
+    # ---- settings
+
+    def can_set(self, statement: SetParameter) -> bool:
+        parameter = statement.parameter
+        if self.target.may_set(parameter):
+            return True
+        where = f" in database {statement.database!r}" if statement.database else ""
+        name = parameter.lower()
+        by = ("for all roles", _SET_PARAMETER.format(name)) if name in SUPERUSER_PARAMETERS else ()
+        self.leave_out(
+            f"setting {parameter} of role {statement.role!r}{where}",
+            "",
+            "only a superuser may set this parameter, or the server lacks it",
+            *by,
+        )
+        return False
+
+    def set_in_database(self, statement: SetParameter) -> None:
+        """Part of that database, so roles that stay as they are have theirs there as well."""
+        role, database = statement.role, statement.database
+        what = f"setting {statement.parameter} of role {role!r} in database {database!r}"
+        if database not in self.databases:
+            self.leave_out(what, "", _NOT_RESTORED)
+        elif why := self.why_not_in_database(role):
+            self.leave_out(what, role, why)
+        elif self.can_set(statement):
+            self.settings.append(statement)
+
+    def may_grant_on_parameters(self, role: str) -> bool:
+        return self.target.superuser and role in self.created | self.updated
+
+    def why_not_in_database(self, role: str) -> str:
+        if role in self.target.existing:
+            return self.why_never(role) or self.target.why_not_alter(role)
+        return "" if role in self.created else self.why_never(role) or "there is none"
+
+    # ---- labels
+
+    def label(self, label: SecurityLabel) -> None:
+        """Only an administrator of its provider may set one: it is told what to say."""
+        role = label.role
+        who = entra.principal(label)
+        there = role in self.created or role in self.target.existing
+        why = self.why_never(role)
+        if why or not there:
+            self.leave_out(f"label of role {role!r}", "", why or "there is no such role")
+        elif who is None:
+            reason = "only its provider's administrator may set it"
+            self.leave_out(f"label of role {role!r} for {label.provider!r}", "", reason)
+        elif role not in self.target.labelled:
+            self.remarks.principal(who)
+
+    # ---- memberships
 
     def grant(self, grant: GrantRole) -> None:
         what = f"membership of {grant.member!r} in {grant.role!r}"
         if grant.grantor:
-            self.silent["GRANTED BY"] += 1
-        if reason := self.why_no_membership(grant):
-            self.drop(what, reason)
+            self.remarks.default("GRANTED BY")
+        for role, why in self.why_no_membership(grant):
+            fix = printed(replace(grant, grantor=""))
+            self.leave_out(what, role, why, "by a role that may", fix)
             return
-        options = self.target.major >= _OPTIONS_SINCE
-        if not options and grant.inherit is False and grant.settable is False:
-            self.drop(what, f"one without its rights, which server {self.target.major} cannot say")
-            return
-        if not options and (grant.inherit is False or grant.settable is False):
-            self.drop(f"limits of the {what}", f"server {self.target.major} knows no such limits")
-        if not options:
-            grant = replace(grant, inherit=None, settable=None)
+        if not self.target.has_options:
+            if grant.inherit is False and grant.settable is False:
+                why = f"one without its rights, which server {self.target.major} cannot say"
+                self.leave_out(what, "", why)
+                return
+            if said := membership.why_not_without_options(grant, self.inherits(grant.member)):
+                why = f"server {self.target.major} has no such"
+                self.leave_out(f"{said} of the {what}", "", why)
+            grant = membership.without_options(grant)
         grant = replace(grant, grantor="")
         known = self.grants.get((grant.role, grant.member), grant)
-        self.grants[grant.role, grant.member] = _either(known, grant)
+        self.grants[grant.role, grant.member] = membership.either(known, grant)
 
-    def why_no_membership(self, grant: GrantRole) -> str:
-        if grant.member not in self.created:
-            reason = self.why_not(grant.member)
-            if grant.member not in self.target.existing or reason != _STAYS:
-                return f"{grant.member!r}: {reason or 'not created'}"
-        if grant.role in self.created:
-            return ""
-        if grant.role == self.target.admin or grant.role in SYSTEM_ROLES:
-            return f"{grant.role!r}: {self.why_not(grant.role)}"
-        if grant.role not in self.target.existing and not grant.role.startswith("pg_"):
-            return f"{grant.role!r}: {self.why_not(grant.role) or 'not created'}"
-        return self.why_not_grantable(grant.role)
+    def why_no_membership(self, grant: GrantRole) -> Iterator[tuple[str, str]]:
+        """Which of the two roles stands in the way, and why."""
+        existing, keep = self.target.existing, self.policy.existing is ExistingRoles.KEEP
+        for role in (grant.member, grant.role):
+            is_predefined = role == grant.role and role.startswith("pg_")
+            why = "" if is_predefined else self.why_never(role)
+            if why:
+                yield role, why
+            elif role not in self.created and role not in existing:
+                yield role, "the server has no such role" if is_predefined else "not created"
+        if grant.member not in self.created and grant.role not in self.created and keep:
+            yield grant.member, _STAYS
+        if grant.role in existing and (why := self.target.why_not_grant(grant.role)):
+            yield grant.role, why
 
-    def why_not_grantable(self, role: str) -> str:
-        target = self.target
-        if target.superuser or role in target.grantable:
-            return ""
-        if target.major < _OPTIONS_SINCE and not role.startswith("pg_"):
-            return ""
-        return f"{role!r}: the restoring login holds it without ADMIN OPTION"
+    def memberships(self) -> Iterator[GrantRole]:
+        for pair, grant in self.grants.items():
+            if lacking := membership.lacking(grant, self.there.get(pair)):
+                if grant.member in self.target.existing:
+                    message = f"gets from the backup: membership in {grant.role!r}"
+                    self.remarks.changed(grant.member, message, lost=False)
+                yield lacking
 
-    def memberships(self) -> Iterable[GrantRole]:
-        return self.grants.values()
-
-    def summary(self) -> Iterable[Dropped]:
-        """What is dropped everywhere, each in one line."""
-        for clause, times in sorted(self.silent.items()):
-            reason = "the default, and the restoring login may not say it"
-            if clause == "GRANTED BY":
-                reason = "the restoring login grants; only a superuser may name another"
-            yield Dropped(f"{clause}, {times} times", reason)
-
-
-def _either(one: GrantRole, other: GrantRole) -> GrantRole:
-    """One membership with the rights of both: servers from 16 keep one for each grantor."""
-    return replace(
-        one,
-        admin=one.admin or other.admin,
-        inherit=_more(one.inherit, other.inherit),
-        settable=_more(one.settable, other.settable),
-    )
-
-
-def _more(one: bool | None, other: bool | None) -> bool | None:
-    """The wider of two: yes, then what the server gives by itself, then no."""
-    if one or other:
-        return True
-    return None if None in (one, other) else False
+    def inherits(self, member: str) -> bool:
+        found = self.target.existing.get(member)
+        return "INHERIT" in found.flags if found else self.told.inherits(member)

@@ -125,6 +125,13 @@ def safe(chunks: Iterable[bytes], database: str = "") -> Iterator[bytes]:
     return filter(None, map(_printed, _in_one_transaction(part)))
 
 
+def about_database(chunks: Iterable[bytes], database: str) -> Iterator[bytes]:
+    """What `safe` leaves out of that database's part: the statements about the database itself."""
+    for name, piece in by_database(restricted(whole(pieces(chunks)))):
+        if name == database and isinstance(piece, Statement) and _is_about_database(piece):
+            yield piece.text + b"\n"
+
+
 def _part(script: Iterable[Piece], database: str) -> Iterator[Piece]:
     for name, piece in by_database(script):
         if name == database and not _is_about_database(piece):

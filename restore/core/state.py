@@ -14,12 +14,14 @@ from restore.core.dumps import Blob
 from restore.core.messages import Failure, TaskResult, Ticket
 from restore.core.plan import Plan
 from restore.core.request import RestoreRequest
+from restore.core.tuning import Setting
 
 
 class Phase(StrEnum):
     REQUESTED = "requested"
     EXTRACTING = "extracting"  # Azure Backup writes the files
     PREPARING = "preparing"  # a worker reads them and the target, and plans
+    AWAITING_APPROVAL = "awaiting_approval"  # of the plan, by a person
     RESTORING = "restoring"  # into staging databases
     FINISHING = "finishing"  # publishing, or taking back what was begun
     SUCCEEDED = "succeeded"
@@ -54,6 +56,11 @@ class Do(StrEnum):
     CLAIM = "claim"  # the target server, for this restore alone
     SEND = "send"
     WATCH = "watch"  # look for results whose report was lost, and for workers that fell silent
+    EXPIRE = "expire"  # an approval that never came
+    RETIRE = "retire"  # what was replaced, once it is too late to undo
+    TUNE = "tune"  # the server's parameters, before it is restored to
+    UNTUNE = "untune"  # put back as they were
+    COLLECT = "collect"  # debts: what should have been given back, and was not
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +83,20 @@ class TaskState(StrEnum):
     CANCELLED = "cancelled"
 
 
+SETTLES = frozenset({"finish", "cleanup", "undo", "retire", "debts"})
+"""Tasks that give back all they can: what they could not is all that is owed by then."""
+
+CARRIED_THROUGH = SETTLES | {"publish"}
+"""Kinds of tasks that are seen through once they were sent, though the restore is stopping."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One unit of work for a worker: prepare, roles, tablespaces, database-<n>, finish, cleanup."""
+    """One unit of work for a worker.
+
+    prepare, roles, tablespaces, database-<n>, publish-<n>, finish; cleanup after a failure; and
+    undo, retire and debts when all that is over.
+    """
 
     id: str
     state: TaskState = TaskState.WAITING
@@ -88,10 +106,31 @@ class Task:
     result: TaskResult | None = None
 
     @property
+    def kind(self) -> str:
+        return self.id.partition("-")[0]
+
+    @property
     def database(self) -> int | None:
-        """The index in `plan.databases` of the database it restores, if it restores one."""
-        kind, _, index = self.id.partition("-")
-        return int(index) if kind == "database" else None
+        """The index in `plan.databases` of the database it restores or publishes, if any."""
+        _, _, index = self.id.partition("-")
+        return int(index) if index else None
+
+
+class UndoState(StrEnum):
+    OPEN = "open"  # what was replaced is kept
+    ASKED = "asked"
+    DONE = "done"  # it has its name again; what was restored is kept
+    CLOSING = "closing"
+    CLOSED = "closed"  # what nobody wanted back is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Whether what was replaced can be had back, and until when."""
+
+    state: UndoState
+    until: datetime
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +156,19 @@ class Restore:
     job: str | None = None  # ARM id
     landed: tuple[str, ...] = ()  # names, as events told
     files: tuple[Blob, ...] = ()  # as last listed
+    listed: bool = False
     quiet_since: datetime | None = None  # listings have been equal since then
     waits_for: str = ""  # the restore that works on the target server now
     plan: Plan | None = None
     tasks: tuple[Task, ...] = ()
     data_as_of: str = ""
+    tuned: tuple[Setting, ...] | None = None  # parameters of the server as they were before
+    approved: str = ""  # the hash of the plan that somebody agreed to
+    published: tuple[int, ...] = ()  # of `plan.databases`: those that got their names
+    undo: Undo | None = None
+    debts: tuple[str, ...] = ()  # what should have been given back or dropped, and was not
+    debt_tries: int = 0  # how often that was tried since
+    after: str = ""  # the task that is to be done after the end, once the server is ours
     failure: Failure | None = None
     cancelled: bool = False
     warnings: tuple[str, ...] = ()
@@ -137,6 +184,19 @@ class Restore:
     @property
     def ended(self) -> bool:
         return self.phase in FINAL
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it keeps others from working on its target server."""
+        if not self.ended:
+            return self.phase is not Phase.AWAITING_APPROVAL
+        sent = any(task.state is TaskState.SENT for task in self.tasks)
+        busy = (Do.CLAIM, Do.SEND, Do.UNTUNE)
+        return sent or any(command.do in busy for command in self.outbox)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return next((change.at for change in self.history if change.phase in FINAL), None)
 
     def task(self, task_id: str) -> Task | None:
         return next((task for task in self.tasks if task.id == task_id), None)

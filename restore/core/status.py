@@ -8,7 +8,7 @@ from typing import Any
 
 from restore.core.messages import Progress, Result, TableProgress
 from restore.core.plan import DatabaseStep
-from restore.core.state import Do, Phase, Restore, Task, TaskState
+from restore.core.state import Do, Phase, Restore, TaskState
 
 
 def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) -> dict[str, Any]:
@@ -21,9 +21,7 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         "doing": _doing(restore),
         "created": restore.created,
         "updated": restore.updated,
-        "seconds": round(
-            ((restore.updated if restore.ended else now) - restore.created).total_seconds(), 1
-        ),
+        "seconds": round(((restore.ended_at or now) - restore.created).total_seconds(), 1),
         "target": {"host": restore.request.target.host, "port": restore.request.target.port},
         "container": restore.container,
         "filesLanded": len(restore.files) or len(restore.landed),
@@ -36,6 +34,20 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         body["recoveryPoint"] = {"id": point.id, "time": point.time}
     if restore.data_as_of:
         body["dataAsOf"] = restore.data_as_of
+    if restore.plan is not None:
+        body["plan"] = {
+            "hash": restore.plan.hash,
+            "approved": restore.approved == restore.plan.hash,
+        }
+        for command in restore.outbox:
+            if command.do is Do.EXPIRE:
+                body["plan"]["approveUntil"] = command.due
+    if restore.undo is not None:
+        body["undo"] = {"state": restore.undo.state, "until": restore.undo.until}
+    if restore.request.dry_run:
+        body["dryRun"] = True
+    if restore.debts:
+        body["debts"] = restore.debts
     if restore.job is not None:
         body["vaultJob"] = restore.job
     if restore.failure is not None:
@@ -54,45 +66,51 @@ _WORDS = {
     Do.POLL_JOB: "waiting for the vault's job to write the files",
     Do.LIST_FILES: "waiting until the container is quiet",
     Do.CLAIM: "claiming the target server",
+    Do.TUNE: "changing the server's parameters",
+    Do.UNTUNE: "putting the server's parameters back",
 }
 
 
 def _doing(restore: Restore) -> str:
     """One line for a person: what is being waited for now."""
-    if restore.ended:
-        return ""
+    if restore.phase is Phase.AWAITING_APPROVAL:
+        return "waiting for somebody to approve the plan"
     running = [task.id for task in restore.tasks if task.state is TaskState.SENT]
     if restore.waits_for:
         return f"waiting for restore {restore.waits_for}, which works on the same server"
     if running:
         return f"worker: {', '.join(running[:5])}{' …' if len(running) > 5 else ''}"
-    return next((_WORDS[c.do] for c in restore.outbox if c.do in _WORDS), "handing over")
+    rest = "" if restore.ended else "handing over"
+    return next((_WORDS[c.do] for c in restore.outbox if c.do in _WORDS), rest)
 
 
 def _databases(restore: Restore, progress: Mapping[str, Progress]) -> list[dict[str, Any]]:
     if restore.plan is None:
         return []
     return [
-        _database(step, restore.task(f"database-{index}"), progress, restore.phase)
+        _database(restore, index, step, progress)
         for index, step in enumerate(restore.plan.databases)
     ]
 
 
 def _database(
-    step: DatabaseStep, task: Task | None, progress: Mapping[str, Progress], phase: Phase
+    restore: Restore, index: int, step: DatabaseStep, progress: Mapping[str, Progress]
 ) -> dict[str, Any]:
+    task = restore.task(f"database-{index}")
     state = task.state if task else TaskState.WAITING
     news = progress.get(task.id) if task else None
     body: dict[str, Any] = {
         "name": step.name,
         "target": step.target,
         "state": state,
-        "phase": _phase(state, news, phase),
+        "phase": _phase(restore, index, state, news),
         "engine": step.engine,
         "bytes": {"done": 0, "total": step.blob.size_bytes},
     }
-    if task and task.failures:
-        body["failures"] = [{"code": f.code, "message": f.message} for f in task.failures]
+    publish = restore.task(f"publish-{index}")
+    failures = (*(task.failures if task else ()), *(publish.failures if publish else ()))
+    if failures:
+        body["failures"] = [{"code": f.code, "message": f.message} for f in failures]
     if news is not None:
         total = news.bytes_total or step.blob.size_bytes
         body["bytes"] = {"done": news.bytes_done, "total": total}
@@ -121,10 +139,10 @@ def _table(table: TableProgress) -> dict[str, Any]:
     }
 
 
-def _phase(state: TaskState, news: Progress | None, phase: Phase) -> str:
+def _phase(restore: Restore, index: int, state: TaskState, news: Progress | None) -> str:
     if state is TaskState.SENT:
         return news.phase if news else "queued"
-    if state is TaskState.DONE:
-        published = phase in (Phase.SUCCEEDED, Phase.SUCCEEDED_WITH_WARNINGS, Phase.PARTIAL)
-        return "published" if published else "proven"
-    return state.value
+    if index in restore.published and restore.plan is not None:
+        undone = restore.undo is not None and restore.undo.undone
+        return "undone" if undone and restore.plan.databases[index].before else "published"
+    return "proven" if state is TaskState.DONE else state.value

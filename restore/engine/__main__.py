@@ -210,7 +210,7 @@ def _line(meter: Meter) -> str:
 def _told(
     restored: Restored, complaints: Sequence[Complaint], seconds: float, as_json: bool
 ) -> int:
-    lost = [str(c) for c in complaints if c.kind is Kind.LOST]
+    lost = [str(c) for c in complaints if c.kind in (Kind.LOST, Kind.EXPECTED)]
     owners = [str(c) for c in complaints if c.kind is Kind.OWNER]
     rows = sum(restored.rows.values())
     if as_json:

@@ -42,11 +42,14 @@ class Contents:
 
     A context manager: the file goes with it. `early` are the entries made before the data; the
     others that are made by statements are in `late`. `tables` by the entry that brings their rows.
+    `left_out` are in none of these: the ids that `unwanted` says.
     """
 
     ranges: Ranges
     client: Client
     keep_owners: bool = True
+    unwanted: Callable[[Head], Collection[int]] = lambda head: ()
+    left_out: frozenset[int] = field(init=False)
     head: Head = field(init=False)
     identity: str = field(init=False)
     early: dict[int, Outline] = field(init=False)
@@ -61,6 +64,10 @@ class Contents:
         toc = memoryview(self.head.raw)[: self.head.toc_end]
         digest = hashlib.sha256(toc).hexdigest()[:32]
         self.identity = f"{digest} {self.ranges.size_bytes} bytes, slices of {SLICE_BYTES}"
+        self.left_out = frozenset(self.unwanted(self.head))
+        if self.left_out:
+            ids = ",".join(map(str, sorted(self.left_out)))
+            self.identity += f", without {hashlib.sha256(ids.encode()).hexdigest()[:32]}"
         self.early, self.late, self.tables = {}, {}, {}
         for outline in outlines(self._noted(self.head.entries)):
             if outline.stage is Stage.BEFORE:
@@ -82,6 +89,8 @@ class Contents:
         """
         made = frozenset(self.head.entries.described("TABLE").dump_ids)
         for entry in entries:
+            if entry.dump_id in self.left_out:
+                continue
             if entry.has_data and entry.description == "TABLE DATA":
                 self._refuse(odd_rows(entry))
                 data = table_data(entry)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from restore.adapters.postgres import Connection
 from restore.core.complaints import Complaint
+from restore.core.rowhash import Content
 from restore.core.suited import LEDGER_SCHEMA as SCHEMA
 from restore.errors import TargetError
 
@@ -22,9 +23,9 @@ CREATE TABLE {SCHEMA}.archive (identity text NOT NULL, notes text[] NOT NULL);
 CREATE TABLE {SCHEMA}.made (entry integer NOT NULL, statements integer NOT NULL);
 CREATE TABLE {SCHEMA}.part (
     entry integer NOT NULL, slices integer[] NOT NULL, sums bigint[] NOT NULL,
-    rows bigint NOT NULL, total integer, size_bytes bigint
+    rows bigint NOT NULL, total integer, size_bytes bigint, hash numeric
 );
-CREATE TABLE {SCHEMA}.lost (command text NOT NULL, message text NOT NULL);
+CREATE TABLE {SCHEMA}.lost (command text NOT NULL, message text NOT NULL, sqlstate text NOT NULL);
 """.encode()
 
 
@@ -37,7 +38,7 @@ class ForeignDatabaseError(TargetError):
 @dataclass(frozen=True, slots=True)
 class Part:
     """Some slices of an entry's data, with their checksums; with `total` and `size_bytes` once its
-    end was read.
+    end was read, and then with the hash of all of it, where that is wanted.
     """
 
     entry: int
@@ -45,6 +46,7 @@ class Part:
     rows: int
     total: int | None = None
     size_bytes: int | None = None
+    hash: Content | None = None
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class Loaded:
     total: int | None = None
     size_bytes: int = 0
     rows: int = 0
+    hash: int | None = None  # the sum of its rows' hashes
 
     @property
     def is_whole(self) -> bool:
@@ -103,7 +106,7 @@ def read(connection: Connection) -> Ledger:
     for entry, statements in connection.execute(f"SELECT * FROM {SCHEMA}.made".encode()):
         made[entry] = max(made[entry], statements)
     loaded: defaultdict[int, Loaded] = defaultdict(Loaded)
-    for entry, slices, sums, rows, total, size in connection.execute(
+    for entry, slices, sums, rows, total, size, hash_sum in connection.execute(
         f"TABLE {SCHEMA}.part".encode()
     ):
         found = loaded[entry]
@@ -111,6 +114,7 @@ def read(connection: Connection) -> Ledger:
         found.rows += rows
         if total is not None:
             found.total, found.size_bytes = total, size
+            found.hash = None if hash_sum is None else int(hash_sum)
     lost = [Complaint(*row) for row in connection.execute(f"TABLE {SCHEMA}.lost".encode())]
     row = connection.execute(f"SELECT notes FROM {SCHEMA}.archive".encode()).fetchone()
     return Ledger(dict(made), loaded, lost, tuple(row[0]) if row else ())
@@ -137,13 +141,14 @@ def made_sql(made: Iterable[tuple[int, int]]) -> bytes:
 
 def note_parts(connection: Connection, parts: Sequence[Part]) -> None:
     rows = ",".join(
-        "({},'{{{}}}','{{{}}}',{},{},{})".format(
+        "({},'{{{}}}','{{{}}}',{},{},{},{})".format(
             part.entry,
             ",".join(map(str, part.slices)),
             ",".join(map(str, part.slices.values())),
             part.rows,
             "NULL" if part.total is None else part.total,
             "NULL" if part.size_bytes is None else part.size_bytes,
+            "NULL" if part.hash is None else part.hash.total,
         )
         for part in parts
     )
@@ -152,8 +157,8 @@ def note_parts(connection: Connection, parts: Sequence[Part]) -> None:
 
 def note_lost(connection: Connection, complaint: Complaint) -> None:
     """In the session's encoding, which is the archive's: what it has no letters for is escaped."""
-    statement = f"INSERT INTO {SCHEMA}.lost VALUES (%s, %s)".encode()
+    statement = f"INSERT INTO {SCHEMA}.lost VALUES (%s, %s, %s)".encode()
     encoding = connection.info.encoding
     words = (complaint.command, complaint.message)
     plain = [word.encode(encoding, "backslashreplace").decode(encoding) for word in words]
-    connection.execute(statement, plain)
+    connection.execute(statement, (*plain, complaint.sqlstate))

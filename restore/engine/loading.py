@@ -9,7 +9,7 @@ the block that has most left: its slices go to whoever is free.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ import psycopg
 from restore.adapters.postgres import FullError, PrivilegeError, error_of
 from restore.core.blocks import Block
 from restore.core.data import DataReader
+from restore.core.rowhash import ObjectHash, RowHash
 from restore.core.rows import Piece
 from restore.core.toc import Entry, Head
 from restore.engine import ledger
@@ -136,6 +137,8 @@ class Loading:
     pool: Executor
     meter: Meter
     part_bytes: int = PART_BYTES
+    hashed: bool = False  # what is read is hashed on its way, to be compared later
+    left_out: Collection[int] = frozenset()  # entries whose data nobody wants
     _waiting: deque[_Bundle | _Feed] = field(default_factory=deque)
     _feeds: list[_Feed] = field(default_factory=list)
     _feeding: bool = False  # more may come to _waiting
@@ -156,7 +159,7 @@ class Loading:
         known = self.known.loaded.get(entry.dump_id)
         done = known.slices if known else {}
         if entry.description == "BLOBS":
-            return ObjectsTarget(entry, done)
+            return ObjectsTarget(entry, done, hash=ObjectHash() if self.hashed else None)
         table = self.tables[entry.dump_id]
         kind = self.relations.get((table.schema, table.name))
         return TableTarget(
@@ -166,12 +169,14 @@ class Loading:
             done=done,
             is_ours=kind == "r" and table.dump_id is not None and not done,
             is_there=kind is not None,
+            hash=RowHash() if self.hashed else None,
         )
 
     def _units(self) -> list[_Bundle | _Feed]:
         """All that is not there yet, the biggest first; small neighbours go together."""
         known = self.known.loaded
-        todo = [block for block in self.blocks if not known[block.dump_id].is_whole]
+        wanted = [block for block in self.blocks if block.dump_id not in self.left_out]
+        todo = [block for block in wanted if not known[block.dump_id].is_whole]
         share = sum(block.size_bytes for block in todo) // (4 * self.connections)
         units: list[_Bundle | _Feed] = []
         small: list[Block] = []
@@ -244,6 +249,10 @@ class Loading:
                 reader, position = None, position + loaded.size_bytes
                 continue
             reader = reader or self._reader(position, self.head.size_bytes)
+            if entry.dump_id in self.left_out:
+                reader.pass_over(entry)
+                position = reader.position
+                continue
             counted = self._begin(reader, self._target(entry))
             items = iter(counted)
             begun, begun_bytes = list[Item](), 0
@@ -363,7 +372,8 @@ class Loading:
             if feed.sessions:
                 return
             self._feeds.remove(feed)
-        ledger.note_parts(session.connection, [Part(number, {}, 0, feed.total, feed.size_bytes)])
+        part = Part(number, {}, 0, feed.total, feed.size_bytes, target.content)
+        ledger.note_parts(session.connection, [part])
 
     def _part(self, feed: _Feed, session: Session, first: Item) -> Iterator[Item]:
         """What else goes into the same transaction as `first`."""
@@ -455,7 +465,8 @@ def _part_of(counted: _Counted, loaded: Loaded) -> Part:
     """All of a block's data."""
     target = counted.target
     slices = _noted(target, loaded)
-    return Part(target.entry.dump_id, slices, loaded.rows, counted.total, counted.size_bytes)
+    dump_id, content = target.entry.dump_id, target.content
+    return Part(dump_id, slices, loaded.rows, counted.total, counted.size_bytes, content)
 
 
 def _noted(target: Target, loaded: Loaded) -> dict[int, int]:

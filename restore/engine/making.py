@@ -94,8 +94,9 @@ def make_here(session: Session, steps: Iterable[Step]) -> Iterator[Complaint]:
     """
     connection = session.connection
     for step in steps:
-        if settings := session.set_up(step.entry.settings):
-            connection.execute(settings)
+        if session.set_up(step.entry.settings):
+            refusals = (_refused(connection, setting) for setting in step.entry.settings)
+            yield from filter(None, refusals)  # the object is made without
         for statement in step.statements:
             if refused := _refused(connection, statement):
                 yield refused
@@ -128,4 +129,5 @@ def _complaint(statement: str, error: psycopg.Error) -> Complaint:
     """Without what stands behind the first literal or parenthesis: it may hold secrets or rows."""
     shown = _SHOWN.match(statement)
     command = " ".join((shown[0] if shown else "").split())[:_LONGEST]
-    return Complaint(command, error.diag.message_primary or str(error).partition("\n")[0])
+    message = error.diag.message_primary or str(error).partition("\n")[0]
+    return Complaint(command, message, error.sqlstate or "")

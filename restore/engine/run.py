@@ -22,7 +22,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -36,6 +36,8 @@ from restore.core.blocks import Block
 from restore.core.complaints import Complaint
 from restore.core.index import index
 from restore.core.post import CHAINS, Build, Step, post
+from restore.core.rowhash import Content, Gathered, Hashed
+from restore.core.rows import copy_parts
 from restore.core.toc import Compression, Head, OffsetFlag
 from restore.engine import guard, ledger
 from restore.engine.beside import Beside, Budget
@@ -71,7 +73,8 @@ class Means:
     `check` is called often and raises when the restore is to stop; what `ending` is given ends what
     runs, and may be called by any thread while its context is open. `connections` is how many
     sessions work side by side; one more holds the guard. `part_bytes` is how much of a big table
-    goes into one transaction, in plain bytes: so much each session may have to do again.
+    goes into one transaction, in plain bytes: so much each session may have to do again. `hashed`:
+    what is read is hashed on its way. `unwanted` says which entries of the archive are left out.
     """
 
     ranges: Ranges
@@ -85,6 +88,8 @@ class Means:
     notes: tuple[str, ...] = ()
     patience_seconds: float = _PATIENCE_SECONDS
     part_bytes: int = PART_BYTES
+    hashed: bool = False
+    unwanted: Callable[[Head], Collection[int]] = lambda head: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,7 @@ class Restored:
     seconds: dict[str, float]  # by phase, of this run
     last: tuple[Step, ...]  # what `finish` makes
     preamble: tuple[bytes, ...]
+    hashed: Hashed | None = None  # what the archive holds, where it was hashed
 
 
 def restore(means: Means) -> Restored:
@@ -113,7 +119,7 @@ def restore(means: Means) -> Restored:
     the server or the login cannot take it, UnreachableError for a server that stays away.
     """
     with (
-        Contents(means.ranges, means.client, means.keep_owners) as contents,
+        Contents(means.ranges, means.client, means.keep_owners, means.unwanted) as contents,
         ThreadPoolExecutor(_READERS, "reading") as pool,
     ):
         run = _Run(means, contents, pool)
@@ -203,6 +209,7 @@ class _Run:
             seconds=dict(self._seconds),
             last=last,
             preamble=tuple(sessions.preamble),
+            hashed=_hashed(contents, known) if means.hashed else None,
         )
 
     @contextmanager
@@ -249,13 +256,13 @@ class _Run:
     def _load(
         self, sessions: Sessions, known: Ledger, blocks: Sequence[Block], relations: Relations
     ) -> None:
-        head, means = self._contents.head, self._means
+        contents, head, means = self._contents, self._contents.head, self._means
         there = known.loaded.values()
-        means.meter.enter("data", head.size_bytes - head.toc_end)
+        means.meter.enter("data", self._size_bytes(blocks))
         means.meter.add(sum(p.size_bytes for p in there), sum(p.rows for p in there))
         loading = Loading(
             head,
-            self._contents.tables,
+            contents.tables,
             means.ranges,
             blocks,
             known,
@@ -265,8 +272,17 @@ class _Run:
             self._pool,
             means.meter,
             means.part_bytes,
+            means.hashed,
+            contents.left_out,
         )
         loading.run()
+
+    def _size_bytes(self, blocks: Sequence[Block]) -> int:
+        """Of what has to be read: all of it where nobody knows what lies where."""
+        head, left_out = self._contents.head, self._contents.left_out
+        if left_out and blocks:
+            return sum(block.size_bytes for block in blocks if block.dump_id not in left_out)
+        return head.size_bytes - head.toc_end
 
     # ---- after the data ------------------------------------------------------------------------
 
@@ -328,3 +344,21 @@ def _rows(tables: Mapping[int, Table], known: Ledger) -> dict[tuple[str, str], i
     for entry, table in tables.items():
         rows[table.schema, table.name] += known.loaded[entry].rows
     return dict(rows)
+
+
+def _hashed(contents: Contents, known: Ledger) -> Hashed:
+    """What all runs have read of the archive, by table."""
+    gathered, objects, unknown = Gathered(), Content(), tuple[str, ...]()
+    for entry in contents.head.data_entries:
+        if entry.dump_id in contents.left_out:
+            continue
+        loaded = known.loaded[entry.dump_id]
+        content = None if loaded.hash is None else Content(loaded.rows, loaded.hash)
+        if entry.dump_id in contents.tables:
+            table = contents.tables[entry.dump_id]
+            gathered.add((table.schema, table.name), copy_parts(entry.copy_bytes)[0], content)
+        elif entry.description == "BLOBS" and content is not None:
+            objects += content
+        elif entry.description == "BLOBS":
+            unknown = ("large objects were not hashed when they were loaded",)
+    return Hashed(gathered.tables, objects, contents.head.encoding or "UTF8", unknown)

@@ -11,6 +11,7 @@ from isal import isal_zlib
 
 from restore.adapters.postgres import Connection
 from restore.core.data import DataReader
+from restore.core.rowhash import Content, ObjectHash, RowHash
 from restore.core.rows import SLICE_BYTES, Piece, copy_parts, slices
 from restore.core.toc import Compression, Entry
 from restore.core.unpack import unpacked
@@ -51,7 +52,8 @@ Item: TypeAlias = Piece | Objects
 
 class Target(Protocol):
     """The data of one entry on its way. `done` are the slices that are there already, by their
-    checksums; `sums` the checksums of the others, as they are read.
+    checksums; `sums` the checksums of the others, as they are read. `content` is what was read of
+    it so far, None where nobody wants to know.
     """
 
     entry: Entry
@@ -60,6 +62,9 @@ class Target(Protocol):
 
     @property
     def label(self) -> str: ...
+
+    @property
+    def content(self) -> Content | None: ...
 
     def read(self, reader: DataReader, compression: Compression) -> Iterator[Item]:
         """What the block behind its start holds, in slices that are the same on every run."""
@@ -104,13 +109,22 @@ class TableTarget:
     sums: dict[int, int] = field(default_factory=dict)
     is_ours: bool = False
     is_there: bool = True
+    hash: RowHash | None = None
+
+    @property
+    def content(self) -> Content | None:
+        return self.hash.content if self.hash else None
 
     @property
     def statement(self) -> bytes:
         return copy_parts(self.copy)[0] + b" FROM stdin"
 
     def read(self, reader: DataReader, compression: Compression) -> Iterator[Item]:
-        return slices(unpacked(reader.packed(), compression))
+        for piece in slices(unpacked(reader.packed(), compression)):
+            if self.hash is not None:
+                for text, start, end in piece.parts:
+                    self.hash.update(text[start:end])
+            yield piece
 
     def load(self, connection: Connection, items: Iterator[Item], whole: bool) -> Loaded:
         """Rows that come frozen need no second visit: neither by the next reader nor by VACUUM.
@@ -147,17 +161,28 @@ class ObjectsTarget:
     done: Mapping[int, int] = field(default_factory=dict)
     sums: dict[int, int] = field(default_factory=dict)
     label: str = "large objects"
+    hash: ObjectHash | None = None
+
+    @property
+    def content(self) -> Content | None:
+        return self.hash.content if self.hash else None
 
     def read(self, reader: DataReader, compression: Compression) -> Iterator[Item]:
         number, puts, size_bytes = 0, list[tuple[int, int, bytes]](), 0
         while oid := reader.oid():
             start = 0
+            if self.hash is not None:
+                self.hash.begin(oid)
             for data in unpacked(reader.packed(), compression):
+                if self.hash is not None:
+                    self.hash.update(data)
                 puts.append((oid, start, data))
                 start, size_bytes = start + len(data), size_bytes + len(data)
                 if size_bytes >= SLICE_BYTES or len(puts) == _BATCH_OBJECTS:
                     yield Objects(number, tuple(puts))
                     number, puts, size_bytes = number + 1, [], 0
+        if self.hash is not None:
+            self.hash.end()
         if puts:
             yield Objects(number, tuple(puts))
 

@@ -8,9 +8,8 @@ from psycopg import sql
 from restore.adapters.postgres import Connection
 from restore.core.messages import TaskResult
 from restore.worker import fence
-from restore.worker.database import drop
+from restore.worker.debts import settle
 from restore.worker.job import Job
-from restore.worker.roles import borrow, give_back
 
 _NO_SUCH = (psycopg.errors.UndefinedObject, psycopg.errors.InvalidCatalogName)
 
@@ -18,18 +17,17 @@ _NO_SUCH = (psycopg.errors.UndefinedObject, psycopg.errors.InvalidCatalogName)
 def run(job: Job) -> TaskResult:
     """Drop the staging databases, give back what was borrowed, drop the roles that were made.
 
-    A worker that does not stop by itself is shut out by its fence first. Safe to repeat.
+    What got its name before the failure stays, with the roles. A worker that does not stop by
+    itself is shut out by its fence first. Safe to repeat.
     """
     if job.restore.plan is None:
         return job.done()
     job.meter.enter("cleaning up")
     connection = fence.hold(job, *job.plan.databases, evict=True)
     with job.using(connection):
-        borrow(connection, job.plan)  # another restore to this server may have given it back
-        for step in job.plan.databases:
-            drop(connection, step.staging)
-        warnings = give_back(connection, job.plan)
-        return job.done(warnings=warnings, notes=_drop_roles(job, connection))
+        settled = settle(job, connection)
+        notes = () if settled.published else _drop_roles(job, connection)
+        return job.done(debts=settled.debts, published=settled.published, notes=notes)
 
 
 def _drop_roles(job: Job, connection: Connection) -> tuple[str, ...]:

@@ -14,16 +14,15 @@ from restore.adapters.postgres import Connection
 from restore.core.facts import Locale
 from restore.core.messages import DatabaseResult, TaskResult
 from restore.core.plan import DatabaseStep, Engine
-from restore.core.toc import Head
 from restore.engine import ledger
-from restore.errors import ArchiveError, RestoreError, TransientError
-from restore.worker import fence, properties, public
+from restore.errors import RestoreError, TransientError
+from restore.worker import fence, properties, public, role_settings
+from restore.worker.borrowed import borrow
+from restore.worker.digest import DigestingLanding
 from restore.worker.job import Job
 from restore.worker.load import Loaded, load
-from restore.worker.reading import read_head
-from restore.worker.roles import borrow
 from restore.worker.stop import StoppedError
-from restore.worker.verify import verify
+from restore.worker.verify import levels
 
 # What servers answer to a locale or encoding they have not, or to an option newer than they are.
 _NO_SUCH_LOCALE = (
@@ -43,6 +42,8 @@ def run(job: Job) -> TaskResult:
     """
     started = time.monotonic()
     step = job.step
+    landing = DigestingLanding(job.landing)
+    job = replace(job, landing=landing)
     connection = fence.hold(job, step)
     with job.using(connection):
         borrow(connection, job.plan)
@@ -58,7 +59,9 @@ def run(job: Job) -> TaskResult:
         raise
     uncounted = f"database {step.name!r}: its rows come by INSERT: nothing says how many to expect"
     return job.done(
-        database=replace(proven, seconds=time.monotonic() - started),
+        database=replace(
+            proven, seconds=time.monotonic() - started, sha256=landing.sha256(step.blob)
+        ),
         warnings=warnings,
         notes=(uncounted,) if proven.rows_expected is None else (),
     )
@@ -73,17 +76,21 @@ def drop(connection: Connection, database: str) -> None:
 def _stage(job: Job, connection: Connection, step: DatabaseStep) -> tuple[str, ...]:
     """A staging database: the one that the engine has begun, or a new one; warnings."""
     job.meter.enter("creating")
-    if step.engine is Engine.STREAM and _is_begun(job, connection, step.staging):
-        fence.end_sessions(connection, step.staging)
-        return ()
+    if _exists(connection, step.staging):
+        properties.reopen(connection, step.staging)
+        if step.engine is Engine.STREAM and _is_begun(job, step.staging):
+            fence.end_sessions(connection, step.staging)
+            return ()
     drop(connection, step.staging)
     return _create(connection, step)
 
 
-def _is_begun(job: Job, connection: Connection, staging: str) -> bool:
-    found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (staging,))
-    if found.fetchone() is None:
-        return False
+def _exists(connection: Connection, database: str) -> bool:
+    found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
+    return found.fetchone() is not None
+
+
+def _is_begun(job: Job, staging: str) -> bool:
     with job.session(staging) as inside:
         return ledger.exists(inside)
 
@@ -91,15 +98,12 @@ def _is_begun(job: Job, connection: Connection, staging: str) -> bool:
 def _restore(
     job: Job, step: DatabaseStep, connection: Connection, notes: tuple[str, ...]
 ) -> tuple[DatabaseResult, tuple[str, ...]]:
-    """Load, count, ANALYZE; at last what may keep everybody out."""
+    """Load, compare the rows, ANALYZE; at last what may keep everybody out; compare the rest."""
     with job.session(step.staging) as inside:
         lent = public.lend(inside)
     loaded = load(job, step, notes)
-    head, warnings = loaded.head, tuple[str, ...]()
-    if step.engine is not Engine.STREAM:
-        head, warnings = _head(job, step)
-        warnings = (*notes, *warnings)
-    verified = verify(job, step.staging, loaded)
+    head, warnings = loaded.head, notes if step.engine is not Engine.STREAM else ()
+    verified, rows = levels.rows(job, step, loaded, head)
     job.meter.enter("analyzing")
     with job.session(step.staging) as inside:
         if lent and not (loaded.opens_public or (head and public.is_opened_in(head))):
@@ -109,29 +113,31 @@ def _restore(
     late = loaded.finish() if loaded.finish else Loaded({})
     with job.session(step.staging) as inside:
         oid, size_bytes = _identity(inside)
-    if head is not None:
+    if not step.side_schema:
         with job.using(connection):
-            warnings += properties.apply(connection, head, step.staging)
+            if head is not None:
+                privileges = job.restore.request.objects.privileges
+                warnings += properties.apply(connection, head, step.staging, privileges)
+            warnings += role_settings.apply(job, connection, step, head)
+    lost = (*loaded.lost, *late.lost, *rows.lost)
+    owners = any("as their owner" in said for said in (*loaded.warnings, *late.warnings))
+    told = (*lost, *loaded.expected, *late.expected)
+    objects = levels.objects(job, step, head, told, loaded.left_out, owners_known=owners)
+    if head is not None and not step.side_schema:
+        with job.using(connection):
+            warnings += properties.close(connection, head, step.staging)
     proven = DatabaseResult(
         name=step.name,
         tables=verified.tables,
         rows_expected=verified.rows_expected,
         rows_found=verified.rows_found,
-        lost=(*loaded.lost, *late.lost, *verified.lost),
+        lost=(*lost, *objects.lost),
         size_bytes=size_bytes,
         oid=oid,
+        checks=(*rows.checks, *objects.checks),
     )
-    return proven, (*warnings, *loaded.warnings, *late.warnings, *verified.warnings)
-
-
-def _head(job: Job, step: DatabaseStep) -> tuple[Head | None, tuple[str, ...]]:
-    """The archive's table of contents; None, and perhaps a warning, where there is none to read."""
-    if step.engine is not Engine.PG_RESTORE:
-        return None, ()
-    try:
-        return read_head(job.landing, job.restore.container, step.blob), ()
-    except ArchiveError:  # a tar archive: pg_restore reads it, we do not
-        return None, (f"database {step.name!r}: a tar archive's own settings are left out",)
+    compared = (*verified.warnings, *rows.warnings, *objects.warnings)
+    return proven, (*warnings, *loaded.warnings, *late.warnings, *compared)
 
 
 def _identity(connection: Connection) -> tuple[int, int]:

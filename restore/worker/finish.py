@@ -1,17 +1,21 @@
-"""Task finish: the proven databases get their names, all in one transaction, at the very end."""
+"""Tasks publish-<n> and finish: the proven databases get their names, at the very end."""
 
 from __future__ import annotations
 
-import psycopg
+from collections.abc import Sequence
+
 from psycopg import sql
 
-from restore.adapters.postgres import BusyError, Connection
+from restore.adapters.postgres import Connection
 from restore.core.messages import TaskResult
 from restore.core.plan import DatabaseStep
-from restore.errors import ExecutionError, RestoreError, TargetError
-from restore.worker import fence
+from restore.core.request import Publish
+from restore.errors import ExecutionError, RestoreError
+from restore.worker import fence, side
+from restore.worker.borrowed import borrow
+from restore.worker.debts import Settled, settle
 from restore.worker.job import Job
-from restore.worker.roles import borrow, give_back
+from restore.worker.swap import Rename, databases, swap
 
 
 class NotProvenError(ExecutionError):
@@ -21,57 +25,80 @@ class NotProvenError(ExecutionError):
 
 
 def run(job: Job) -> TaskResult:
-    """Publish, then give back what was borrowed. A second run finds what the first one did.
+    """Publish all that is to be published together, then give back what was borrowed.
 
-    Once the databases have their names the restore counts: nothing after that makes it fail.
+    A second run finds what the first one did. Once the databases have their names the restore
+    counts: nothing after that makes it fail.
     """
+    together = job.restore.request.publish is Publish.TOGETHER
+    steps = job.plan.databases if together else ()
+    connection = fence.hold(job, *job.plan.databases, evict=not together)
+    _publish(job, connection, steps)
+    settled = _settled(job, connection)
+    return job.done(debts=settled.debts, published=settled.published, notes=_kept(steps))
+
+
+def run_one(job: Job) -> TaskResult:
+    """One database of several that are published each by itself."""
+    connection = fence.hold(job, job.step)
+    _publish(job, connection, [job.step])
+    return job.done(notes=_kept([job.step]))
+
+
+def _publish(job: Job, connection: Connection, steps: Sequence[DatabaseStep]) -> None:
     job.meter.enter("publishing")
-    connection = fence.hold(job, *job.plan.databases)
+    for step in steps:
+        if step.side_schema:
+            side.publish(job, connection, step)
     with job.using(connection):
-        waiting = _unpublished(job, connection)
+        named = [step for step in steps if not step.side_schema]
+        waiting = _unpublished(job, connection, named)
         if waiting:
             borrow(connection, job.plan)  # another restore to this server may have given it back
-            for step in waiting:
+            for step, _ in waiting:
                 _set_owner(connection, step)
-            _publish(connection, waiting, job.limits.publish_tries)
-    warnings = _give_back(job, connection)
-    kept = tuple(
-        f"database {step.target!r}: the one that was there is kept as {step.before!r}"
-        for step in job.plan.databases
-        if step.before
-    )
-    return job.done(warnings=warnings, notes=kept)
+            swap(job, connection, [r for step, oid in waiting for r in _renames(step, oid)])
 
 
-def _give_back(job: Job, connection: Connection) -> tuple[str, ...]:
-    """Warnings about what stays borrowed: what is published counts, whatever goes wrong here."""
+def _settled(job: Job, connection: Connection) -> Settled:
+    """What stays owed: what is published counts, whatever goes wrong here."""
     try:
         with job.using(connection):
-            return give_back(connection, job.plan)
+            return settle(job, connection)
     except RestoreError:
         pass  # most likely the session is gone: a new one tells
     try:
         with job.session() as another:
-            return give_back(another, job.plan)
+            return settle(job, another)
     except RestoreError as exc:
-        roles = ", ".join(map(repr, job.plan.borrow))
-        return (f"membership in {roles}: expected to give it back, found: {exc.message}",)
+        owed = f"what was borrowed or replaced: expected to give it back, found: {exc.message}"
+        return Settled((owed,), ())
 
 
-def _unpublished(job: Job, connection: Connection) -> list[DatabaseStep]:
-    """The databases that still have their staging names.
+def _kept(steps: Sequence[DatabaseStep]) -> tuple[str, ...]:
+    return tuple(
+        f"database {step.target!r}: the one that was there is kept as {step.before!r}"
+        for step in steps
+        if step.before and step.keeps
+    )
+
+
+def _unpublished(
+    job: Job, connection: Connection, steps: Sequence[DatabaseStep]
+) -> list[tuple[DatabaseStep, int]]:
+    """The databases that still have their staging names, with their oids.
 
     Known by oid, which a rename keeps: a database of the right name that somebody began anew is
     not the one that was proven.
     """
-    rows = connection.execute("SELECT oid, datname FROM pg_database").fetchall()
-    names: dict[int, str] = dict(rows)
+    names = databases(connection)
     waiting = []
-    for index, step in enumerate(job.plan.databases):
-        proven = job.proven(index)
-        name = names.get(proven.oid) if proven else None
+    for step in steps:
+        proven = job.proven(job.plan.databases.index(step))
+        oid = proven.oid if proven else 0
+        name = names.get(oid)
         if name == step.staging:
-            waiting.append(step)
+            waiting.append((step, oid))
         elif name != step.target:
             raise NotProvenError(
                 f"database {step.name!r}: expected the proven one as {step.staging!r},"
@@ -88,43 +115,7 @@ def _set_owner(connection: Connection, step: DatabaseStep) -> None:
     connection.execute(statement.format(sql.Identifier(step.staging), sql.Identifier(step.owner)))
 
 
-def _publish(connection: Connection, steps: list[DatabaseStep], tries: int) -> None:
-    """All renames or none.
-
-    A rename locks out new sessions and waits five seconds for those that were told to end, so what
-    fails a few times fails because of sessions we may not end.
-    Source: CountOtherDBBackends in procarray.c, PostgreSQL 18.
-    """
-    reason = ""
-    for _ in range(tries):
-        for step in steps:
-            fence.end_sessions(connection, step.staging)
-            fence.end_sessions(connection, step.target)
-        try:
-            with connection.transaction():
-                for step in steps:
-                    _rename(connection, step)
-        except psycopg.errors.ObjectInUse as exc:
-            reason = exc.diag.message_detail or exc.diag.message_primary or ""
-            continue
-        return
-    raise BusyError(
-        f"databases {', '.join(repr(step.target) for step in steps)}: expected no sessions while"
-        f" they are renamed, found: {reason}",
-        "stop what connects to them; the old databases are untouched",
-    )
-
-
-def _rename(connection: Connection, step: DatabaseStep) -> None:
-    found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (step.target,))
-    taken = found.fetchone() is not None
-    if taken and not step.before:
-        raise TargetError(
-            f"target database {step.target!r}: expected none, found one made after the plan",
-            'rename it, or restore under another name with "databases.rename"',
-        )
-    rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
-    staging, target = sql.Identifier(step.staging), sql.Identifier(step.target)
-    if taken:
-        connection.execute(rename.format(target, sql.Identifier(step.before)))
-    connection.execute(rename.format(staging, target))
+def _renames(step: DatabaseStep, oid: int) -> list[Rename]:
+    """Nobody else knows the staging database."""
+    aside = [Rename(step.replaces, step.target, step.before)] if step.before else []
+    return [*aside, Rename(oid, step.staging, step.target, closes=False)]

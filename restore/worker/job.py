@@ -16,7 +16,7 @@ from restore.core.plan import DatabaseStep, Plan
 from restore.core.state import Restore
 from restore.engine.meter import Meter
 from restore.errors import MessageError
-from restore.ports import Landing
+from restore.ports import Landing, Secrets
 from restore.worker.stop import Stop
 
 
@@ -38,6 +38,7 @@ class Job:
     restore: Restore
     server: Server
     landing: Landing
+    secrets: Secrets
     clients: Mapping[int, Client]
     limits: Limits
     stop: Stop
@@ -89,6 +90,8 @@ class Job:
         data_as_of: str = "",
         warnings: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
+        debts: tuple[str, ...] = (),
+        published: tuple[int, ...] = (),
     ) -> TaskResult:
         """This attempt's success."""
         return TaskResult(
@@ -100,6 +103,8 @@ class Job:
             data_as_of=data_as_of,
             warnings=warnings,
             notes=notes,
+            debts=debts,
+            published=published,
         )
 
 

@@ -16,23 +16,32 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import IO
 
+import psycopg
+
 from restore.adapters.postgres import said_by_tool
 from restore.adapters.ranges import BlobRanges
 from restore.adapters.tools import CHUNK_BYTES, Child, Client, pick, restore_argv, rows_argv
 from restore.core import script
 from restore.core.complaints import Complaint, Kind, Listener
 from restore.core.dumps import FORMAT_PREFIX_BYTES, Blob, Format, format_of
+from restore.core.managed import acts_for_others, grants_of, new_owner
 from restore.core.plan import DatabaseStep, Engine
+from restore.core.request import Level
+from restore.core.role_target import is_system
+from restore.core.rowhash import Hashed
 from restore.core.sql import copy_target, text_of, tokens
 from restore.core.toc import Head
 from restore.engine.run import Means, finish, restore
 from restore.errors import ArchiveError, RestoreError, ScriptError, ToolError
-from restore.worker import psql, public
+from restore.worker import owners, psql, public
 from restore.worker.job import Job
+from restore.worker.reading import read_head
+from restore.worker.selected import listed, opened, select
 
 _SPARE_BYTES = 64 * 1024 * 1024
 _ENCODING = re.compile(rb"SET client_encoding = '(\w+)';")
 _OWNER_TO = re.compile(rb"ALTER\b.*\bOWNER TO .+;\s*", re.DOTALL)
+_PRIVILEGES = re.compile(rb"(?:GRANT|REVOKE|ALTER DEFAULT PRIVILEGES)\s.+;\s*", re.DOTALL)
 _NEW_SETTING = re.compile(rb"SET transaction_timeout = 0;\s*")
 _KNOWS_NEW_SETTING = 17
 _START = 1000
@@ -52,8 +61,11 @@ class Loaded:
     encoding: str = "UTF8"  # of the names in `rows`, where they are not UTF-8
     opens_public: bool = False  # a script lets everybody create in schema public
     lost: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()  # refused, as was to be expected; a warning tells of them
     warnings: tuple[str, ...] = ()
     head: Head | None = None
+    left_out: Collection[int] = frozenset()  # entries of `head` that were not to be restored
+    hashed: Hashed | None = None  # what the dump holds, where that was hashed on its way
     finish: Callable[[], Loaded] | None = None  # the last thing to do there; more of what was lost
 
 
@@ -105,23 +117,34 @@ def _stream(job: Job, step: DatabaseStep, notes: tuple[str, ...]) -> Loaded:
         ending=job.stop.ending,
         keep_owners=step.keep_owners,
         notes=notes,
+        unwanted=lambda head: select(job, step, head).left_out,
+        hashed=job.restore.request.verify is Level.CONTENT,
     )
     restored = restore(means)
-    judged = _judged(step, restored.lost, restored.rows)
+    judged = _judged(job, step, restored.lost, restored.rows)
     return replace(
         judged,
         warnings=(*restored.notes, *judged.warnings),
         head=restored.head,
-        finish=lambda: _judged(step, finish(means, restored), {}),
+        left_out=select(job, step, restored.head).left_out,
+        hashed=restored.hashed,
+        finish=lambda: _judged(job, step, finish(means, restored), {}),
     )
 
 
 def _judged(
-    step: DatabaseStep, complaints: Collection[Complaint], rows: Mapping[Table, int]
+    job: Job, step: DatabaseStep, complaints: Collection[Complaint], rows: Mapping[Table, int]
 ) -> Loaded:
     lost = tuple(str(c) for c in complaints if c.kind is Kind.LOST)
-    owners = tuple(str(c) for c in complaints if c.kind is Kind.OWNER)
-    return Loaded(rows, lost=lost, warnings=_owner_warning(step, owners))
+    unowned = [c for c in complaints if c.kind is Kind.OWNER]
+    kept = owners.give(job, step.staging, unowned) if unowned else ()
+    expected = tuple(str(c) for c in complaints if c.kind is Kind.EXPECTED)
+    return Loaded(
+        rows,
+        lost=lost,
+        expected=expected,
+        warnings=(*_owner_warning(step, kept), *_expected_warning(step, expected)),
+    )
 
 
 # ---- archives ----------------------------------------------------------------------------------
@@ -130,49 +153,122 @@ def _judged(
 def _load_archive(job: Job, step: DatabaseStep) -> Loaded:
     """Through a file where it is small enough, which allows parallel jobs; else through a pipe."""
     client = pick(job.clients, step.client)
+    head, warnings = _head(job, step)
+    chosen = _chosen(job, step, head)
+    loaded = _through_either(job, step, client, chosen)
+    job.meter.enter("granting")
+    apart = _granted_apart(job, step, chosen)
+    return replace(
+        loaded,
+        lost=(*loaded.lost, *apart),
+        warnings=(*warnings, *loaded.warnings),
+        head=head,
+        left_out=chosen.left_out,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What of an archive pg_restore is to restore; all, where there is no table of contents.
+
+    `apart` are grants it would lose, which are made afterwards.
+    """
+
+    head: Head | None
+    left_out: Collection[int]
+    apart: Collection[int] = ()
+
+    @property
+    def unlisted(self) -> frozenset[int]:
+        return frozenset(self.left_out).union(self.apart)
+
+
+def _chosen(job: Job, step: DatabaseStep, head: Head | None) -> _Chosen:
+    left_out = select(job, step, head).left_out
+    if head is None or step.powers.superuser:
+        return _Chosen(head, left_out)
+    apart = [
+        entry.dump_id
+        for entry in head.entries.described("ACL")
+        if entry.dump_id not in left_out and acts_for_others(entry)
+    ]
+    return _Chosen(head, left_out, apart)
+
+
+def _head(job: Job, step: DatabaseStep) -> tuple[Head | None, tuple[str, ...]]:
+    """The archive's table of contents; None, and a warning, where there is none to read."""
+    try:
+        return read_head(job.landing, job.restore.container, step.blob), ()
+    except ArchiveError:  # a tar archive: pg_restore reads it, we do not
+        return None, (f"database {step.name!r}: a tar archive's own settings are left out",)
+
+
+def _through_either(job: Job, step: DatabaseStep, client: Client, chosen: _Chosen) -> Loaded:
     size_bytes = step.blob.size_bytes
     room_bytes = shutil.disk_usage(tempfile.gettempdir()).free - _SPARE_BYTES
     if size_bytes > min(job.limits.scratch_bytes, room_bytes):
-        return _through_pipe(job, step, client)
+        with listed(chosen.head, chosen.unlisted) as list_file:
+            return _through_pipe(job, step, client, list_file)
     # Without a name: nothing is left behind whatever happens to us.
     with tempfile.TemporaryFile() as file:
         job.meter.enter("downloading", size_bytes)
         for chunk in _chunks(job, step.blob):
             file.write(chunk)
         file.flush()
-        return _through_file(job, step, client, file)
+        with listed(chosen.head, chosen.unlisted) as list_file:
+            return _through_file(job, step, client, file, list_file)
 
 
-def _through_file(job: Job, step: DatabaseStep, client: Client, file: IO[bytes]) -> Loaded:
-    # Opens the file anew, so that each job has its own position in it. Source: proc(5).
-    path, kept = f"/proc/self/fd/{file.fileno()}", (file.fileno(),)
+def _through_file(
+    job: Job, step: DatabaseStep, client: Client, file: IO[bytes], list_file: int
+) -> Loaded:
+    # Each job opens the file anew, and so has its own position in it.
+    path, chosen = opened(file.fileno()), opened(list_file)
+    kept = tuple(number for number in (file.fileno(), list_file) if number >= 0)
     file.seek(0)
     archive = format_of(file.read(FORMAT_PREFIX_BYTES)) is Format.ARCHIVE
     jobs = job.limits.jobs if archive else 1  # a tar archive cannot be read in parallel
-    into = restore_argv(client, step.staging, jobs=jobs, file=path, keep_owners=step.keep_owners)
+    into = restore_argv(
+        client,
+        step.staging,
+        jobs=jobs,
+        file=path,
+        keep_owners=step.keep_owners,
+        keep_privileges=job.restore.request.objects.privileges,
+        listed=chosen,
+    )
     listener = Listener()
     with ExitStack() as children:
         restoring = children.enter_context(
             Child(into, job.server.environment(), files=kept, on_line=listener.hear)
         )
         counting = children.enter_context(
-            Child(rows_argv(client, path), _OFFLINE, files=kept, read=True)
+            Child(rows_argv(client, path, chosen), _OFFLINE, files=kept, read=True)
         )
         children.enter_context(job.stop.ending(restoring.end))
         children.enter_context(job.stop.ending(counting.end))
         counter = children.enter_context(_Counter(counting.output()))
         job.meter.enter("restoring")
-        return _concluded(step, listener, restoring, counting, counter)
+        return _concluded(job, step, listener, restoring, counting, counter)
 
 
-def _through_pipe(job: Job, step: DatabaseStep, client: Client) -> Loaded:
-    into = restore_argv(client, step.staging, keep_owners=step.keep_owners)
+def _through_pipe(job: Job, step: DatabaseStep, client: Client, list_file: int) -> Loaded:
+    chosen, kept = opened(list_file), (list_file,) if list_file >= 0 else ()
+    into = restore_argv(
+        client,
+        step.staging,
+        keep_owners=step.keep_owners,
+        keep_privileges=job.restore.request.objects.privileges,
+        listed=chosen,
+    )
     listener = Listener()
     with ExitStack() as children:
         restoring = children.enter_context(
-            Child(into, job.server.environment(), fed=True, on_line=listener.hear)
+            Child(into, job.server.environment(), fed=True, files=kept, on_line=listener.hear)
         )
-        counting = children.enter_context(Child(rows_argv(client), _OFFLINE, fed=True, read=True))
+        counting = children.enter_context(
+            Child(rows_argv(client, listed=chosen), _OFFLINE, files=kept, fed=True, read=True)
+        )
         children.enter_context(job.stop.ending(restoring.end))
         children.enter_context(job.stop.ending(counting.end))
         counter = children.enter_context(_Counter(counting.output()))
@@ -184,11 +280,16 @@ def _through_pipe(job: Job, step: DatabaseStep, client: Client) -> Loaded:
                 break
         for child in readers:
             child.close_input()
-        return _concluded(step, listener, restoring, counting, counter)
+        return _concluded(job, step, listener, restoring, counting, counter)
 
 
 def _concluded(
-    step: DatabaseStep, listener: Listener, restoring: Child, counting: Child, counter: _Counter
+    job: Job,
+    step: DatabaseStep,
+    listener: Listener,
+    restoring: Child,
+    counting: Child,
+    counter: _Counter,
 ) -> Loaded:
     """What came of both passes. The counting one needs no server: if it fails, the dump is bad."""
     verdict = listener.verdict(restoring.wait())
@@ -205,22 +306,49 @@ def _concluded(
         raise ToolError(
             f"dump {step.blob.name!r}: expected pg_restore to reach its end, found: {verdict.fatal}"
         )
-    return Loaded(
-        rows.copied,
-        all_counted=not rows.inserts,
-        encoding=counter.encoding,
-        lost=verdict.of(Kind.LOST),
-        warnings=_owner_warning(step, verdict.of(Kind.OWNER)),
-    )
+    judged = _judged(job, step, verdict.complaints, rows.copied)
+    return replace(judged, all_counted=not rows.inserts, encoding=counter.encoding)
 
 
-def _owner_warning(step: DatabaseStep, owners: tuple[str, ...]) -> tuple[str, ...]:
+def _owner_warning(step: DatabaseStep, complaints: tuple[Complaint, ...]) -> tuple[str, ...]:
+    """What should have an owner of one's own. That the service's own roles own nothing of ours is
+    as it must be.
+    """
+    owners = [str(c) for c in complaints if not is_system(new_owner(c.command, c.message))]
     if not owners:
         return ()
     return (
         f"database {step.name!r}: {len(owners)} objects keep the restoring login as their owner,"
         f" the first: {owners[0]}",
     )
+
+
+def _expected_warning(step: DatabaseStep, expected: tuple[str, ...]) -> tuple[str, ...]:
+    if not expected:
+        return ()
+    return (
+        f"database {step.name!r}: {len(expected)} objects are left out, since only a superuser can"
+        f" create them, the first: {expected[0]}",
+    )
+
+
+def _granted_apart(job: Job, step: DatabaseStep, chosen: _Chosen) -> tuple[str, ...]:
+    """Make the grants that pg_restore was not given, one by one; what of them was refused."""
+    if chosen.head is None or not chosen.apart:
+        return ()
+    refused = []
+    with job.session(step.staging) as connection:
+        for dump_id in sorted(chosen.apart):
+            entry = chosen.head.entry(dump_id)
+            for statement in grants_of(entry):
+                try:
+                    connection.execute(statement)
+                except psycopg.OperationalError:
+                    raise
+                except psycopg.Error as exc:
+                    message = exc.diag.message_primary or type(exc).__name__
+                    refused.append(f"{entry.description} of {entry.tag}: {message}")
+    return tuple(refused)
 
 
 class _Counter:
@@ -296,6 +424,7 @@ class _Passing:
         self._chunks = _chunks(job, step.blob)
         self._database = step.name if step.engine is Engine.SCHEMA else ""
         self._keep_owners = step.keep_owners
+        self._keep_privileges = job.restore.request.objects.privileges
         self._old_server = int(re.split(r"\D", job.plan.target_version)[0]) < _KNOWS_NEW_SETTING
         self.rows: Counter[Table] = Counter()
         self.inserts = 0
@@ -325,7 +454,8 @@ class _Passing:
 
     def _left_out(self, statement: bytes) -> bool:
         owner = not self._keep_owners and _OWNER_TO.fullmatch(statement)
-        return bool(owner or (self._old_server and _NEW_SETTING.fullmatch(statement)))
+        privilege = not self._keep_privileges and _PRIVILEGES.fullmatch(statement)
+        return bool(owner or privilege or (self._old_server and _NEW_SETTING.fullmatch(statement)))
 
     def _note(self, statement: bytes) -> None:
         self.inserts += statement[:6].upper() == b"INSERT"

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from restore.adapters.postgres import (
-    Connection,
-    PrivilegeError,
-)
-from restore.adapters.target import read_facts, read_role_target
-from restore.core import archive, role_script, roles, script
+from restore.adapters.target import read_facts
+from restore.adapters.target_roles import read_role_target
+from restore.core import archive, role_script, roles, script, selection
+from restore.core import side as beside
 from restore.core.dumps import (
     FORMAT_PREFIX_BYTES,
     Blob,
@@ -22,18 +20,22 @@ from restore.core.dumps import (
     format_of,
     read_set,
 )
-from restore.core.facts import DumpFacts, Locale
+from restore.core.facts import DumpFacts, Findings, Locale, TargetFacts
+from restore.core.managed import powers
 from restore.core.messages import TaskResult
-from restore.core.plan import Plan, plan
-from restore.core.request import Roles, Script
-from restore.core.role_script import RoleStatement
+from restore.core.plan import early, plan
+from restore.core.request import RestoreRequest, Roles, Script
+from restore.core.role_script import RoleStatement, SetParameter
+from restore.core.role_target import is_system
 from restore.core.sql import text_of, tokens
 from restore.core.suited import unsuited
 from restore.core.toc import Head
-from restore.errors import ArchiveError, ScriptError, TargetError
+from restore.errors import ArchiveError, ScriptError
+from restore.worker import side
 from restore.worker.job import Job
 from restore.worker.reading import read_head, read_tail
-from restore.worker.roles import chunks
+from restore.worker.role_settings import settings_of
+from restore.worker.roles import chunks, findings
 
 _TIMESTAMP_BYTES = 64
 _GZIP = b"\x1f\x8b"
@@ -46,39 +48,46 @@ class _Described:
     facts: DumpFacts
     warning: str = ""
     note: str = ""
+    settings: tuple[SetParameter, ...] = ()  # of roles in this database
 
 
 def run(job: Job) -> TaskResult:
-    job.meter.enter("reading the dumps")
     request = job.restore.request
-    dumps = read_set(job.restore.files, request.databases.include or ())
-    described = [_describe(job, dump) for dump in dumps.databases]
-    statements = _roles_script(job, dumps)
-    known = _schema_databases(job, dumps)
+    if refused := early(request):
+        return job.done(plan=refused)
     job.meter.enter("reading the target")
     with job.session() as connection:
-        sanitised = roles.sanitise(statements, read_role_target(connection))
-        decided = plan(
+        target, role_target = read_facts(connection, job.clients), read_role_target(connection)
+    job.meter.enter("reading the dumps")
+    dumps = read_set(job.restore.files, request.databases.include or ())
+    described = [_describe(job, dump, target) for dump in dumps.databases]
+    statements = _roles_script(job, dumps)
+    known = _schema_databases(job, dumps)
+    sanitised = roles.sanitise(
+        (*statements, *(setting for one in described for setting in one.settings)),
+        role_target,
+        request.roles,
+        _wanted(request, [*(one.facts.database for one in described), *known]),
+    )
+    return job.done(
+        plan=plan(
             job.restore.id,
             request,
             dumps,
             [one.facts for one in described],
-            read_facts(connection, job.clients),
+            target,
             sanitised.created,
             known,
-        )
-        if not decided.refusals:
-            owners = _owners_to_act_for(connection, job, decided)
-            decided = replace(decided, borrow=tuple(sorted({*decided.borrow, *owners})))
-    return job.done(
-        plan=decided,
+            findings(job, sanitised),
+        ),
         data_as_of=_timestamp(job, dumps),
         warnings=tuple(one.warning for one in described if one.warning),
-        notes=(
-            *(one.note for one in described if one.note),
-            *(f"roles script: left out: {left.what}: {left.reason}" for left in sanitised.dropped),
-        ),
+        notes=tuple(one.note for one in described if one.note),
     )
+
+
+def _wanted(request: RestoreRequest, databases: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for name in databases if request.databases.wants(name))
 
 
 def _roles_script(job: Job, dumps: DumpSet) -> tuple[RoleStatement, ...]:
@@ -95,7 +104,7 @@ def _schema_databases(job: Job, dumps: DumpSet) -> tuple[str, ...]:
     return script.databases(chunks(job, dumps.schema))
 
 
-def _describe(job: Job, dump: Dump) -> _Described:
+def _describe(job: Job, dump: Dump, target: TargetFacts) -> _Described:
     """What can be known of a dump without restoring it."""
     job.stop.check()
     blob = dump.blob
@@ -103,17 +112,21 @@ def _describe(job: Job, dump: Dump) -> _Described:
     prefix = job.landing.read(job.restore.container, blob, 0, prefix_bytes)
     form = format_of(prefix)
     if form is Format.ARCHIVE:
-        return _describe_archive(job, dump, (prefix[5], prefix[6]))
+        return _describe_archive(job, dump, (prefix[5], prefix[6]), target)
     if form is Format.SCRIPT and job.restore.request.databases.wants(dump.database):
         return _Described(_script_facts(job, dump))
     packed = prefix.startswith(_GZIP)
     found = "a gzip file: unpack it first" if packed else "neither an archive nor SQL"
     damage = f"expected a dump of PostgreSQL, found {found}"
     unknown = damage if form is Format.UNKNOWN else ""
-    return _Described(DumpFacts(dump.database, blob, form, damage=unknown))
+    chosen = selection.unsupported(dump.database, job.restore.request.objects, "a tar archive")
+    scope = chosen if form is Format.TAR else None
+    return _Described(DumpFacts(dump.database, blob, form, damage=unknown, scope=scope))
 
 
-def _describe_archive(job: Job, dump: Dump, version: tuple[int, int]) -> _Described:
+def _describe_archive(
+    job: Job, dump: Dump, version: tuple[int, int], target: TargetFacts
+) -> _Described:
     try:
         head = read_head(job.landing, job.restore.container, dump.blob)
         tail = read_tail(job.landing, job.restore.container, dump.blob, head.size_bytes)
@@ -121,16 +134,28 @@ def _describe_archive(job: Job, dump: Dump, version: tuple[int, int]) -> _Descri
         confirmed = confirm(dump, head.dbname)
         damage = "" if whole else "expected the end of an archive, found its data cut off"
         facts = _archive_facts(confirmed.database, dump.blob, head, damage)
+        if job.restore.request.databases.wants(facts.database):
+            facts = _selected(job, facts, head, target)
     except archive.UnknownArchiveError as exc:  # a newer pg_restore than we know may read it
         reason = f"its version is not known here: {exc}"
+        objects = job.restore.request.objects
+        scope = selection.unsupported(dump.database, objects, "one of an unknown version")
         return _Described(
-            DumpFacts(dump.database, dump.blob, Format.ARCHIVE, archive=version, unsuited=reason)
+            DumpFacts(
+                dump.database,
+                dump.blob,
+                Format.ARCHIVE,
+                archive=version,
+                unsuited=reason,
+                scope=scope,
+            )
         )
     except ArchiveError as exc:
         return _Described(DumpFacts(dump.database, dump.blob, Format.ARCHIVE, damage=str(exc)))
+    settings = settings_of(head)
     if confirmed.agrees:
-        return _Described(facts, note=confirmed.note)
-    return _Described(facts, warning=confirmed.note)
+        return _Described(facts, note=confirmed.note, settings=settings)
+    return _Described(facts, warning=confirmed.note, settings=settings)
 
 
 def _archive_facts(database: str, blob: Blob, head: Head, damage: str) -> DumpFacts:
@@ -147,11 +172,29 @@ def _archive_facts(database: str, blob: Blob, head: Head, damage: str) -> DumpFa
         if dumped
         else Locale(),
         owners=_own(head.owners),
+        system_owners=tuple(sorted(owner for owner in head.owners if is_system(owner))),
         extensions=head.extensions,
         tables=sum(1 for _ in head.each_table()),
         damage=damage,
         unsuited=unsuited(head),
     )
+
+
+def _selected(job: Job, facts: DumpFacts, head: Head, target: TargetFacts) -> DumpFacts:
+    """With what is left out of it, because of the request or of the login, and why."""
+    request = job.restore.request
+    found = selection.select(head, request.objects, powers(target))
+    left_out, more = selection.told(head, found.refused)
+    name = request.databases.target_name(facts.database)
+    is_there = request.objects.side_schema is not None and name in target.databases
+    there = side.schemas(job, name) if is_there else ()
+    said = found.findings
+    scope = Findings(
+        (*said.refusals, *beside.refusals(head, found.left_out, request.objects, there)),
+        (*said.warnings, *beside.warnings(head, found.left_out, request.objects)),
+        said.notes,
+    )
+    return replace(facts, left_out=left_out, left_out_more=more, scope=scope)
 
 
 def _script_facts(job: Job, dump: Dump) -> DumpFacts:
@@ -168,13 +211,19 @@ def _script_facts(job: Job, dump: Dump) -> DumpFacts:
                 owners.update(token.text for token in tokens(text_of(owner["role"])))
     except ScriptError as exc:
         raise ScriptError(f"dump {dump.blob.name!r}: {exc.message}", exc.hint) from exc
-    return DumpFacts(dump.database, dump.blob, Format.SCRIPT, owners=_own(owners), tables=tables)
+    return DumpFacts(
+        dump.database,
+        dump.blob,
+        Format.SCRIPT,
+        owners=_own(owners),
+        tables=tables,
+        scope=selection.unsupported(dump.database, job.restore.request.objects, "a script"),
+    )
 
 
 def _own(owners: Iterable[str]) -> tuple[str, ...]:
     """Without the roles of PostgreSQL and of the service: nobody but they can own for them."""
-    system = roles.SYSTEM_ROLES
-    return tuple(sorted(o for o in set(owners) if o not in system and not o.startswith("pg_")))
+    return tuple(sorted(owner for owner in set(owners) if not is_system(owner)))
 
 
 def _timestamp(job: Job, dumps: DumpSet) -> str:
@@ -185,31 +234,3 @@ def _timestamp(job: Job, dumps: DumpSet) -> str:
     raw = job.landing.read(job.restore.container, dumps.timestamp, 0, size_bytes)
     text = raw.decode(errors="replace").strip("\ufeff \r\n\t\0")
     return text if text.isprintable() else ""
-
-
-def _owners_to_act_for(connection: Connection, job: Job, decided: Plan) -> set[str]:
-    """The owners of databases that will be set aside, where we may act for them but do not yet.
-
-    Raises PrivilegeError where we may not: better now than hours later.
-    Source: postgresql.org/docs/18/sql-alterdatabase.html, RENAME; sql-grant.html, Notes on roles.
-    """
-    taken = [step.target for step in decided.databases if step.before]
-    maintenance = job.restore.request.target.database
-    if maintenance in taken:
-        raise TargetError(
-            f"database {maintenance!r}: expected one to connect to while others are renamed,"
-            " found the one to be replaced",
-            'name another one in "target.database", such as "postgres"',
-        )
-    form = (
-        "SELECT datname, pg_get_userbyid(datdba), pg_has_role(datdba, 'USAGE WITH ADMIN OPTION')"
-        " FROM pg_database WHERE datname = ANY(%s) AND NOT pg_has_role(datdba, 'USAGE')"
-    )
-    rows = connection.execute(form, (taken,)).fetchall()
-    if foreign := [(name, owner) for name, owner, grantable in rows if not grantable]:
-        found = ", ".join(f"{name!r} of {owner}" for name, owner in foreign)
-        raise PrivilegeError(
-            f"databases to set aside: expected ours, found {found}",
-            "make the login a member of the owner, or restore under another name",
-        )
-    return {owner for _, owner, _ in rows}

@@ -1,39 +1,180 @@
-"""Tasks roles and tablespaces: what belongs to the whole server; and power that is borrowed."""
+"""Tasks roles and tablespaces: what belongs to the whole server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import secrets
+from collections.abc import Callable, Iterable, Iterator
 
 import psycopg
-from psycopg import sql
 
 from restore.adapters.postgres import Connection
-from restore.adapters.target import read_role_target, settable_roles
+from restore.adapters.target_roles import read_role_target
 from restore.core import role_script, roles, script
 from restore.core.dumps import Blob
+from restore.core.facts import Finding, Findings
 from restore.core.messages import TaskResult
+from restore.core.password import secret_name
 from restore.core.plan import Plan
+from restore.core.role_script import (
+    PASSWORD,
+    AlterRole,
+    Attribute,
+    CommentOnRole,
+    CreateRole,
+    GrantRole,
+    RoleStatement,
+    SetParameter,
+    printed,
+)
+from restore.core.roles import Sanitised
 from restore.core.sql import text_of, tokens
-from restore.worker import psql
+from restore.errors import NotFoundError, ToolError
+from restore.worker import fence, psql
+from restore.worker.borrowed import borrow
 from restore.worker.job import Job
-
-_WITH_OPTIONS = 160000
 
 
 def run(job: Job) -> TaskResult:
     """The roles of the backup, in one transaction; then membership in the owners among them.
 
-    Roles that exist stay as they are, so a second run changes nothing.
+    Nothing is taken from roles that exist, so a second run changes nothing. The fences of the
+    databases keep two workers from giving one role two passwords.
     """
-    plan = job.plan
-    if plan.roles is not None:
-        job.meter.enter("roles")
-        statements = role_script.parse(chunks(job, plan.roles))
-        with job.session() as connection:
-            sanitised = roles.sanitise(statements, read_role_target(connection))
-        _feed(job, f"roles script {plan.roles.name!r}", sanitised.sql, single_transaction=True)
-    with job.session() as connection:
-        return job.done(warnings=borrow(connection, plan))
+    connection = fence.hold(job, *job.plan.databases)
+    refused: tuple[str, ...] = ()
+    with job.using(connection):
+        if job.plan.roles is not None:
+            job.meter.enter("roles")
+            sanitised = _sanitised(job, connection, job.plan.roles)
+            passwords = _passwords(job, connection, sanitised.generated)
+            statements = (*sanitised.statements, *passwords)
+            what = f"roles script {job.plan.roles.name!r}"
+            refused = (
+                *unplanned(job.plan, sanitised),
+                *make(connection, what, statements, job.stop.check),
+            )
+        return job.done(warnings=(*refused, *borrow(connection, job.plan)))
+
+
+def _sanitised(job: Job, connection: Connection, blob: Blob) -> Sanitised:
+    statements = role_script.parse(chunks(job, blob))
+    return roles.sanitise(statements, read_role_target(connection), job.restore.request.roles)
+
+
+def unplanned(plan: Plan, sanitised: Sanitised) -> tuple[str, ...]:
+    """What is lost and the plan does not say: the target has changed since it was made."""
+    return tuple(str(found) for found in sanitised.warnings if found not in plan.warnings)
+
+
+def make(
+    connection: Connection,
+    what: str,
+    statements: Iterable[RoleStatement],
+    check: Callable[[], None] = lambda: None,
+) -> tuple[str, ...]:
+    """Run them, all or none; a warning for each setting, comment or membership that is refused.
+
+    Raises ToolError naming `what` for a role or attribute that is, and whatever `check` raises
+    between two of them.
+    """
+    refused = []
+    with connection.transaction():
+        for statement in statements:
+            check()
+            try:
+                with connection.transaction():
+                    connection.execute(printed(statement).encode("utf-8", "surrogateescape"))
+            except psycopg.OperationalError:
+                raise
+            except psycopg.Error as exc:
+                # Not chained: the server's answer can quote the statement, which may hold a secret.
+                failure = _refusal(what, statement, exc)
+                if isinstance(statement, CreateRole | AlterRole):
+                    raise failure from None
+                refused.append(failure.message)
+    return tuple(refused)
+
+
+def _refusal(what: str, statement: RoleStatement, error: psycopg.Error) -> ToolError:
+    """Says which statement, never what is in it: a message can quote a value."""
+    found = type(error).__name__
+    if isinstance(statement, CreateRole | GrantRole):
+        found = error.diag.message_primary or found
+    return ToolError(
+        f"{what}: {_subject(statement)}, found: {found}",
+        'make the roles yourself, and take "globals": {"roles": "skip"}',
+    )
+
+
+def _subject(statement: RoleStatement) -> str:
+    match statement:
+        case GrantRole(role, member):
+            return f"expected to make {member!r} a member of {role!r}"
+        case SetParameter(role, parameter):
+            return f"expected to set {parameter} for role {role!r}"
+        case CreateRole(role) | AlterRole(role) | CommentOnRole(role):
+            return f"expected to make role {role!r} as it was"
+        case _:
+            return "expected to run it"
+
+
+# ---- passwords nobody knows --------------------------------------------------------------------
+
+
+def secret_of(job: Job, role: str) -> str:
+    """The name of the secret that holds the generated password of `role`."""
+    return secret_name(job.restore.request.target.address, role)
+
+
+def _passwords(
+    job: Job, connection: Connection, generated: Iterable[str]
+) -> Iterator[RoleStatement]:
+    for role in generated:
+        yield AlterRole(role, (Attribute(PASSWORD, _verifier(job, connection, role)),))
+
+
+def _verifier(job: Job, connection: Connection, role: str) -> str:
+    """A password for `role`, as the server keeps it; the password itself is in its secret.
+
+    It is there before the server knows it. One that is there already, from an attempt that died,
+    is used again: secret and server never differ.
+    """
+    name = secret_of(job, role)
+    try:
+        password = job.secrets.get(name)
+    except NotFoundError:
+        password = secrets.token_urlsafe(_PASSWORD_BYTES)
+        job.secrets.put(name, password)
+    raw = connection.pgconn.encrypt_password(
+        password.encode(), role.encode("utf-8", "surrogateescape")
+    )
+    return raw.decode()
+
+
+_PASSWORD_BYTES = 24
+
+
+def findings(job: Job, sanitised: Sanitised) -> Findings:
+    """What the plan has to say of the roles."""
+    passwords = tuple(
+        Finding(
+            "login-password",
+            f"role {role!r}",
+            f"gets a new password, kept as secret {secret_of(job, role)!r}: the backup has none",
+        )
+        for role in sanitised.generated
+    )
+    homeless = Finding(
+        "no-secrets",
+        "generated passwords",
+        "expected a place to keep them, found none",
+        'set RESTORE_KEY_VAULT_URL for the workers, or take "roles": {"withoutPassword": "keep"}',
+    )
+    refusals = (homeless,) if passwords and not job.secrets.can_put else ()
+    return Findings(refusals, sanitised.warnings, (*sanitised.notes, *passwords))
+
+
+# ---- scripts -----------------------------------------------------------------------------------
 
 
 def chunks(job: Job, blob: Blob) -> Iterator[bytes]:
@@ -79,42 +220,3 @@ def _created(statement: str) -> str | None:
     if len(words) == 3 and words[0].is_word("create") and words[1].is_word("tablespace"):
         return words[2].text
     return None
-
-
-# ---- borrowed power ----------------------------------------------------------------------------
-
-
-def borrow(connection: Connection, plan: Plan) -> tuple[str, ...]:
-    """Make the login a member of `plan.borrow`; a warning for each that it may not have.
-
-    The plan is the record of the debt: finish and cleanup pay it back. Safe to repeat.
-    Since 16, who creates a role may grant it, but cannot act for it until the grant says so.
-    Source: postgresql.org/docs/18/sql-grant.html, Notes on roles.
-    """
-    form = "GRANT {} TO CURRENT_USER"
-    if connection.info.server_version >= _WITH_OPTIONS:
-        form += " WITH INHERIT TRUE, SET TRUE"
-    refused = []
-    for role in sorted(set(plan.borrow) - set(settable_roles(connection))):
-        try:
-            connection.execute(sql.SQL(form).format(sql.Identifier(role)))
-        except (psycopg.errors.InsufficientPrivilege, psycopg.errors.FeatureNotSupported) as exc:
-            refused.append(f"owner {role!r}: what it owns will belong to us: {_said(exc)}")
-        except psycopg.errors.UndefinedObject:
-            refused.append(f"owner {role!r}: what it owns will belong to us: there is no such role")
-    return tuple(refused)
-
-
-def give_back(connection: Connection, plan: Plan) -> tuple[str, ...]:
-    """Give back every membership in `plan.borrow`; a warning for each that stays. Repeatable."""
-    kept = []
-    for role in sorted(set(plan.borrow) & set(settable_roles(connection))):
-        try:
-            connection.execute(sql.SQL("REVOKE {} FROM CURRENT_USER").format(sql.Identifier(role)))
-        except psycopg.errors.InsufficientPrivilege as exc:
-            kept.append(f"membership in {role!r}: expected to give it back, found: {_said(exc)}")
-    return tuple(kept)
-
-
-def _said(error: psycopg.Error) -> str:
-    return error.diag.message_primary or "no reason"

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Self
 
 from restore.core.messages import Progress, TableProgress, Ticket
-from restore.core.state import Restore, TaskState
+from restore.core.state import CARRIED_THROUGH, Restore, TaskState
 from restore.engine.meter import Meter
 from restore.errors import NotFoundError, RestoreError
 from restore.ports import Clock, Records, States
@@ -148,9 +148,9 @@ def is_expected(restore: Restore, ticket: Ticket) -> bool:
     """Does the restore still wait for this very attempt?"""
     task = restore.task(ticket.task)
     waits = task is not None and task.state is TaskState.SENT and task.attempt == ticket.attempt
-    return waits and not restore.ended
+    return waits and (not restore.ended or ticket.task in CARRIED_THROUGH)
 
 
 def is_unwanted(restore: Restore, ticket: Ticket) -> bool:
     """Shall a task that is waited for come to an end without its work done?"""
-    return restore.stopping and ticket.task != "cleanup"
+    return restore.stopping and ticket.task.partition("-")[0] not in CARRIED_THROUGH

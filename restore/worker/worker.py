@@ -16,7 +16,7 @@ from restore.core.state import Restore
 from restore.engine.meter import Meter
 from restore.errors import NotFoundError, RestoreError, TargetError
 from restore.ports import Bus, Clock, Hold, Inbox, Landing, Login, Records, Secrets, States
-from restore.worker import cleanup, database, finish, prepare, roles
+from restore.worker import after, cleanup, database, finish, prepare, roles
 from restore.worker.job import Job, Limits
 from restore.worker.stop import Reason, Stop, StoppedError
 from restore.worker.watch import Departure, Watch, Watched, ids, is_expected, is_unwanted
@@ -28,8 +28,12 @@ _TASKS: Mapping[str, Callable[[Job], TaskResult]] = {
     "roles": roles.run,
     "tablespaces": roles.run_tablespaces,
     "database": database.run,
+    "publish": finish.run_one,
     "finish": finish.run,
     "cleanup": cleanup.run,
+    "undo": after.run_undo,
+    "retire": after.run_debts,
+    "debts": after.run_debts,
 }
 
 
@@ -160,6 +164,7 @@ def _job(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> J
         restore=restore,
         server=Server(lambda: _login(worker, target), worker.tls, application),
         landing=worker.landing,
+        secrets=worker.secrets,
         clients=worker.clients,
         limits=worker.limits,
         stop=Stop(),

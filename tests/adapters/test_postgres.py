@@ -19,9 +19,15 @@ from restore.adapters.postgres import (
     error_of,
     said_by_tool,
 )
-from restore.adapters.target import read_facts, read_role_target
+from restore.adapters.target import read_facts
+from restore.adapters.target_roles import read_role_target
+from restore.core.dumps import Blob, Format, read_set
+from restore.core.facts import DumpFacts, Locale
+from restore.core.plan import plan
+from restore.core.request import parse
 from restore.errors import RestoreError, TargetError, TransientError
 from restore.ports import Login
+from restore.worker.database import create_statement
 
 
 @pytest.fixture(scope="module", params=[16, 18])
@@ -67,6 +73,73 @@ def test_with_an_allow_list_only_what_it_names_can_be_created(target):
         finally:
             connection.execute("ALTER DATABASE postgres RESET azure.extensions")
     assert set(extensions) == {"plpgsql"}
+
+
+def test_facts_tell_how_the_server_is_set_up(target):
+    with psycopg.connect(target.superuser_conninfo(), autocommit=True) as connection:
+        connection.execute("SELECT pg_create_physical_replication_slot('nobody')")
+        connection.execute("CREATE ROLE boss")
+        connection.execute("CREATE DATABASE theirs OWNER boss")
+        connection.execute(f"ALTER ROLE {target.admin} SET default_transaction_read_only = on")
+        try:
+            with server(target).connect() as ours:
+                facts = read_facts(ours, [18])
+        finally:
+            connection.execute(f"ALTER ROLE {target.admin} RESET default_transaction_read_only")
+            connection.execute("SELECT pg_drop_replication_slot('nobody')")
+            connection.execute("DROP DATABASE theirs")
+            connection.execute("DROP ROLE boss")
+    assert (facts.port, facts.is_replica, facts.allow_list) == (target.port, False, None)
+    assert facts.idle_slots == ("nobody",)
+    assert facts.settings["default_transaction_read_only"] == "on"
+    assert facts.settings["max_wal_size"] == "2048"
+    assert facts.settings["transaction_timeout"] == ("0" if target.major >= 17 else "")
+    assert facts.available["plpgsql"] == "1.0"
+    assert facts.preloaded in ((), None)
+    assert facts.locales["C"] == ""
+    assert facts.default_locale == Locale("UTF8", "", "C.UTF-8", "C.UTF-8")
+    existing = {there.name: there for there in facts.existing}
+    assert existing["postgres"].size_bytes > 0
+    assert existing["azure_maintenance"].size_bytes == 0  # we may not connect to it
+    theirs = existing["theirs"]
+    assert (theirs.owner, theirs.is_ours, theirs.may_be) == ("boss", False, False)
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        Locale(),
+        Locale("UTF8", "libc", "C.UTF-8", "C.utf8"),
+        Locale("LATIN1", "libc", "C", "POSIX"),
+        Locale("LATIN1", "libc", "C.UTF-8", "C.UTF-8"),
+        Locale("SQL_ASCII", "libc", "C.UTF-8", "C.UTF-8"),
+        Locale("UTF8", "libc", "xx_XX.utf8", "xx_XX.utf8"),
+        Locale("UTF8", "icu", "C.UTF-8", "C.UTF-8", "de-DE"),
+        Locale("UTF8", "builtin", "C", "C", "C.UTF-8"),
+        Locale("UTF8", "builtin", "C", "C", "PG_UNICODE_FAST"),
+    ],
+    ids=str,
+)
+def test_the_plan_foretells_which_locales_the_server_refuses(target, locale):
+    with server(target).connect() as connection:
+        facts = read_facts(connection, [18])
+        blob = Blob("d98a8d0a-89c8-4b84-9c58-c6c8743e8478_database_a.sql", 5, "etag")
+        fact = DumpFacts("a", blob, Format.ARCHIVE, (1, 14), locale=locale)
+        request = parse(
+            b'{"source": {"container": "https://a.blob.core.windows.net/files"},'
+            b' "target": {"host": "127.0.0.1", "user": "x"}}'
+        )
+        foretold = plan("0123456789abcdef", request, read_set([blob]), (fact,), facts)
+        try:
+            statement = create_statement("a", locale, connection.info.server_version)
+            connection.execute(statement)
+        except psycopg.Error as exc:
+            refused = str(exc)
+        else:
+            refused = ""
+            connection.execute("DROP DATABASE a")
+    said = [f.message for f in foretold.warnings if f.code == "locale-default"]
+    assert len(said) == bool(refused), (said, refused)
 
 
 def test_a_role_target_tells_what_may_be_granted(target):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from restore.core.request import parse
 from restore.core.state import Restore
 from restore.ports import Bus, Inbox, Landing, Records, Secrets, States, Vault
 from restore.settings import Connection
+from tests.contract.key_vault import key_vault
 from tests.fakes import (
     MemoryBus,
     MemoryLanding,
@@ -234,10 +236,14 @@ def fake_safe() -> Safe:
 SECRETS = {"pg-target": "s3cr€t p%ss word"}
 
 
-@pytest.fixture(params=["fake", "folder"])
-def safe_of_secrets(request: pytest.FixtureRequest, tmp_path: Path) -> Secrets:
+@pytest.fixture(params=["fake", "folder", "key vault"])
+def safe_of_secrets(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Secrets]:
     if request.param == "fake":
-        return MemorySecrets(SECRETS)
-    for name, value in SECRETS.items():
-        (tmp_path / name).write_text(value, encoding="utf-8")
-    return FolderSecrets(tmp_path)
+        yield MemorySecrets(SECRETS)
+    elif request.param == "folder":
+        for name, value in SECRETS.items():
+            (tmp_path / name).write_text(value, encoding="utf-8")
+        yield FolderSecrets(tmp_path)
+    else:
+        with closing(key_vault(SECRETS)) as vault:
+            yield vault

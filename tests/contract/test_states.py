@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from restore.core.state import Phase
+from restore.core.state import Command, Do, Phase
 from restore.errors import ConflictError, NotFoundError
 from tests.contract.conftest import NOON, restore
 
@@ -62,6 +62,32 @@ def test_a_server_is_claimed_by_one_restore_until_that_has_ended(states):
     assert states.claim(server, second.id) == third.id
 
 
+def test_a_claim_is_void_while_its_restore_waits_for_somebody_to_approve_its_plan(states):
+    waiting, other = restore(), restore()
+    for one in (waiting, other):
+        states.create(one)
+    server = f"{waiting.id}.example.com:5432"
+    assert states.claim(server, waiting.id) == waiting.id
+    stored = states.load(waiting.id)
+    states.save(replace(waiting, phase=Phase.AWAITING_APPROVAL), stored.etag)
+    assert states.claim(server, other.id) == other.id
+    assert states.claim(server, waiting.id) == other.id
+
+
+def test_a_restore_that_has_ended_holds_the_server_again_while_it_does_something(states):
+    ended, other = restore(), restore()
+    for one in (ended, other):
+        states.create(one)
+    server = f"{ended.id}.example.com:5432"
+    assert states.claim(server, ended.id) == ended.id
+    undoing = replace(ended, phase=Phase.SUCCEEDED, outbox=(Command(Do.CLAIM, NOON),))
+    states.save(undoing, states.load(ended.id).etag)
+    assert states.claim(server, other.id) == ended.id
+    undone = replace(undoing, outbox=(Command(Do.RETIRE, NOON),))
+    states.save(undone, states.load(ended.id).etag)
+    assert states.claim(server, other.id) == other.id
+
+
 def test_a_claim_of_a_restore_that_is_gone_holds_up_nobody(states):
     gone, here = restore(), restore()
     states.create(here)
@@ -82,3 +108,12 @@ def test_summaries_come_newest_first_and_say_what_the_state_says(states):
     assert ours[0].phase == "restoring"
     assert (ours[0].created, ours[0].updated) == (new.created, later)
     assert ours[0].target == "pg-target.postgres.database.azure.com:5432"
+
+
+def test_a_summary_says_when_something_is_to_be_done_next(states):
+    later = NOON + timedelta(days=3)
+    idle, waiting = restore(), restore()
+    states.create(replace(idle, outbox=()))
+    states.create(replace(waiting, outbox=(Command(Do.COLLECT, later), Command(Do.RETIRE, NOON))))
+    due = {summary.id: summary.due for summary in states.summaries()}
+    assert (due[idle.id], due[waiting.id]) == (None, NOON)

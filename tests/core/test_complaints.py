@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from restore.core.complaints import Kind, Listener
+from restore.core.complaints import Complaint, Kind, Listener
 
 IGNORED = "pg_restore: warning: errors ignored on restore: 1"
 
@@ -33,18 +33,50 @@ def verdict(text, exit_code):
         ('role "x" does not exist', "ALTER FUNCTION app.f(integer, text) OWNER TO x;", Kind.OWNER),
         ('role "x" does not exist', "GRANT SELECT ON TABLE app.t TO x;", Kind.LOST),
         ('schema "public2" already exists', "CREATE SCHEMA public2;", Kind.LOST),
-        ("must be owner of extension postgis", "COMMENT ON EXTENSION postgis IS 'x';", Kind.LOST),
+        (
+            "must be owner of extension postgis",
+            "COMMENT ON EXTENSION postgis IS 'x';",
+            Kind.EXPECTED,
+        ),
         (
             "permission denied to create event trigger",
             "CREATE EVENT TRIGGER e ON ddl_command_start",
-            Kind.LOST,
+            Kind.EXPECTED,
         ),
+        ("column x does not exist", "ALTER TABLE app.t OWNER TO x;", Kind.LOST),
+        ("permission denied for schema s", "ALTER TABLE s.t OWNER TO x;", Kind.OWNER),
+        (
+            "must be superuser to create FOR ALL TABLES publication",
+            "CREATE PUBLICATION p FOR ALL TABLES;",
+            Kind.EXPECTED,
+        ),
+        ("permission denied for language c", "CREATE FUNCTION f() RETURNS int", Kind.EXPECTED),
+        ("permission denied for schema s", "CREATE FUNCTION s.f() RETURNS int", Kind.LOST),
     ],
 )
 def test_each_complaint_is_weighed_by_its_command_and_its_message(message, command, kind):
     text = f"pg_restore: error: could not execute query: ERROR:  {message}\nCommand was: {command}"
     (complaint,) = verdict(f"{text}\n{IGNORED}", 1).complaints
     assert (complaint.kind, complaint.message) == (kind, message)
+
+
+@pytest.mark.parametrize("to", ["", " to fast_disk"])
+def test_a_table_whose_tablespace_is_not_there_is_there_itself(to):
+    text = (
+        f'pg_restore: error: could not set "default_tablespace"{to}: ERROR:  invalid value for'
+        ' parameter "default_tablespace": "fast_disk"\n'
+        'DETAIL:  Tablespace "fast_disk" does not exist.'
+    )
+    found = verdict(f"{text}\n{IGNORED}", 1)
+    assert (found.fatal, [c.kind for c in found.complaints]) == ("", [Kind.HARMLESS])
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "kind"), [("42501", Kind.EXPECTED), ("", Kind.EXPECTED), ("23505", Kind.LOST)]
+)
+def test_a_state_that_does_not_go_with_the_message_makes_it_a_loss(sqlstate, kind):
+    said = "permission denied to create event trigger"
+    assert Complaint("CREATE EVENT TRIGGER e", said, sqlstate).kind is kind
 
 
 def test_neither_literals_nor_rows_of_a_failed_command_are_kept():

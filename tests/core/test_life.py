@@ -64,10 +64,8 @@ def step(name):
 
 
 def plan(*names, **changes):
-    whole = Plan(
-        tuple(map(step, names)), BLOBS[1], None, None, (), None, "18.4", 18, (), (), (), "hash"
-    )
-    return replace(whole, **changes)
+    parts = {"roles": BLOBS[1], "target_version": "18.4", "client": 18, "hash": "hash"}
+    return Plan(**{"databases": tuple(map(step, names)), **parts, **changes})
 
 
 class Story:
@@ -108,8 +106,8 @@ class Story:
         return self.restore.task(task).state
 
 
-def extracted():
-    return Story().on(
+def extracted(request=REQUEST):
+    return Story(request).on(
         POINT,
         ContainerCreated(),
         Accepted(Do.VALIDATE, OPERATION),
@@ -121,8 +119,8 @@ def extracted():
     )
 
 
-def prepared(*names, **changes):
-    story = extracted().on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
+def prepared(*names, request=REQUEST, **changes):
+    story = extracted(request).on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
     return story.done("prepare", plan=plan(*(names or ("crm", "shop")), **changes))
 
 
@@ -255,6 +253,17 @@ def test_an_empty_container_fails():
     assert story.restore.failure.code == "no-files"
 
 
+def test_the_first_files_of_a_job_may_take_a_while_to_show():
+    story = extracted().on(Listed(()))
+    assert story.on(Listed(()), after=10).todo == [Do.LIST_FILES]
+    assert story.on(Listed(()), after=POLICY.missing_seconds - 1).todo == [Do.LIST_FILES]
+    story.on(Listed(BLOBS), after=10).on(Listed(BLOBS), after=10)
+    assert story.restore.phase is Phase.PREPARING
+    silent = extracted().on(Listed(())).on(Listed(()), after=10)
+    silent.on(Listed(()), after=POLICY.missing_seconds)
+    assert silent.restore.failure.code == "no-files"
+
+
 def test_roles_come_first_then_all_databases_then_finish():
     story = prepared()
     assert story.tickets == ["roles"]
@@ -345,10 +354,28 @@ def test_a_failure_stops_the_others_and_takes_back_what_was_begun():
     assert story.restore.phase is Phase.FAILED
 
 
-def test_a_cleanup_that_fails_is_told():
+def test_a_cleanup_that_fails_is_a_debt():
     story = prepared("crm").failed("roles", BROKEN).failed("cleanup", BROKEN)
     assert story.restore.phase is Phase.FAILED
-    assert story.restore.warnings[-1].startswith("something may be left on the target")
+    assert story.restore.debts == (f"something may be left on the target: {BROKEN.message}",)
+    assert story.todo == [Do.COLLECT]
+
+
+def test_a_cleanup_that_finds_everything_published_tells_of_no_failure():
+    """The finish renamed all, and then its workers died: what counts is what is on the server."""
+    story = proven()
+    for _ in range(POLICY.max_attempts):
+        story.failed("finish", LOST)
+    assert story.tickets == ["cleanup"]
+    story.done("cleanup", published=(0, 1))
+    assert story.restore.phase is Phase.SUCCEEDED_WITH_WARNINGS
+    assert (story.restore.failure, story.restore.warnings) == (None, (LOST.message,))
+
+
+def test_a_success_that_owes_something_is_one_with_warnings():
+    story = proven().done("finish", debts=("membership in 'owner': expected to give it back",))
+    assert story.restore.phase is Phase.SUCCEEDED_WITH_WARNINGS
+    assert story.todo == [Do.COLLECT]
 
 
 def test_a_prepare_that_fails_leaves_nothing_to_take_back():

@@ -4,11 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from restore.core.dumps import Blob, Format, read_set
-from restore.core.facts import DumpFacts, TargetFacts
+from restore.core.facts import DumpFacts, Existing, Finding, Findings, LeftOut, TargetFacts
 from restore.core.plan import Engine, plan, side_name
 from restore.core.request import parse
+from restore.core.role_script import GrantRole
 
 GUID = "d98a8d0a-89c8-4b84-9c58-c6c8743e8478"
 ID = "0123456789abcdef"
@@ -73,6 +76,126 @@ def test_the_same_input_gives_the_same_plan_and_another_input_another_hash():
     assert made() == made(facts=(SHOP, CRM))
     assert len(made().hash) == 64
     assert made().hash != made(databases={"exclude": ["shop"]}).hash
+
+
+EXISTING = (Existing("crm", 7, 100, "boss", False), Existing("old", 8, 50, "pgadmin"))
+FULL = replace(
+    TARGET,
+    databases=("postgres", "crm", "old"),
+    roles=("pgadmin", "boss", "clerk"),
+    existing=EXISTING,
+    memberships=(
+        GrantRole("boss", "pgadmin", True, grantor="azuresu"),
+        GrantRole("boss", "pgadmin", False, True, True, grantor="pgadmin"),
+        GrantRole("clerk", "pgadmin"),
+    ),
+    locales={"C": "", "en_US.utf8": "UTF8"},
+    idle_slots=("a", "b"),
+)
+RICH = replace(
+    CRM,
+    owners=("boss", "clerk", "crm_owner", "gone"),
+    extensions=("pg_trgm", "no_such", "nor_that"),
+    left_out=(LeftOut("EVENT TRIGGER", "a", "no"), LeftOut("SUBSCRIPTION", "b", "no")),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_what_was_read_does_not_matter(random):
+    def mixed(values):
+        return tuple(random.sample(list(values), len(values)))
+
+    target = replace(
+        FULL,
+        **{
+            name: mixed(getattr(FULL, name))
+            for name in (
+                *("databases", "roles", "settable_roles", "extensions", "clients"),
+                *("existing", "memberships", "idle_slots"),
+            )
+        },
+        locales=dict(mixed(FULL.locales.items())),
+    )
+    fact = replace(
+        RICH,
+        **{name: mixed(getattr(RICH, name)) for name in ("owners", "extensions", "left_out")},
+    )
+    shuffled = made(
+        facts=mixed((fact, SHOP)),
+        target=target,
+        blobs=mixed(BLOBS),
+        created=mixed(("crm_owner", "other")),
+        known=mixed(("empty", "void")),
+        onExisting="swap",
+        globals={"schema": "apply"},
+    )
+    assert shuffled == made(
+        facts=(RICH, SHOP),
+        target=FULL,
+        created=("crm_owner", "other"),
+        known=("empty", "void"),
+        onExisting="swap",
+        globals={"schema": "apply"},
+    )
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        {"free_connections": 3},
+        {"cores": 16},
+        {"existing": (replace(EXISTING[0], size_bytes=10**12), EXISTING[1])},
+        {"idle_slots": ()},
+    ],
+)
+def test_what_changes_by_the_minute_changes_no_hash(passing):
+    def at(target):
+        return made((RICH, SHOP), target, onExisting="swap")
+
+    assert at(replace(FULL, **passing)) != at(FULL)
+    assert at(replace(FULL, **passing)).hash == at(FULL).hash
+
+
+@pytest.mark.parametrize(
+    ("target", "facts", "asked"),
+    [
+        ({"existing": (replace(EXISTING[0], oid=9), EXISTING[1])}, {}, {}),  # another database
+        ({"databases": ("postgres", "old")}, {}, {}),
+        ({"roles": ("pgadmin", "boss", "clerk", "gone")}, {}, {}),
+        ({"version": "18.5"}, {}, {}),
+        ({"memberships": ()}, {}, {}),
+        ({}, {"left_out": ()}, {}),
+        ({}, {"left_out_more": 1}, {}),
+        ({}, {"blob": replace(BLOBS[1], etag="other")}, {}),
+        ({}, {}, {"onExisting": "replace"}),
+        ({}, {}, {"databases": {"rename": {"crm": "crm2"}}}),
+        ({}, {}, {"objects": {"privileges": False}}),
+    ],
+)
+def test_what_is_created_replaced_or_left_out_changes_the_hash(target, facts, asked):
+    before = made((RICH, SHOP), FULL, onExisting="swap")
+    after = made(
+        (replace(RICH, **facts), SHOP), replace(FULL, **target), **{"onExisting": "swap", **asked}
+    )
+    assert after.hash != before.hash
+
+
+def test_what_was_found_of_the_roles_is_part_of_the_plan():
+    left = Finding("role-left-out", "role 'x'", "left out: a role of the service")
+    found = Findings(refusals=(left,), warnings=(left,), notes=(left,))
+    result = plan(ID, request(), read_set(BLOBS), (CRM,), TARGET, ("crm_owner",), (), found)
+    assert (result.refusals[-1], result.warnings[-1], result.notes[-1]) == (left, left, left)
+    assert result.hash != made((CRM,)).hash
+
+
+def test_what_the_login_held_before_is_written_down():
+    held = made((RICH,), FULL, onExisting="swap").held
+    assert [(own.role, own.grantor) for own in held] == [
+        ("boss", "azuresu"),
+        ("boss", "pgadmin"),
+        ("clerk", ""),
+    ]
 
 
 def test_system_databases_are_skipped_and_said_to_be():

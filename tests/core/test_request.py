@@ -4,12 +4,21 @@ import pytest
 
 from restore.core.request import (
     BODY_LIMIT_BYTES,
+    Approval,
+    Content,
+    ExistingRoles,
+    Level,
     OnExisting,
+    Publish,
     RequestError,
+    RolePolicy,
     Roles,
     Script,
+    WithoutPassword,
+    approval,
     fingerprint,
     idempotency_key,
+    matches,
     parse,
     query,
 )
@@ -90,7 +99,7 @@ def test_all_problems_are_named_at_once_each_with_its_field():
         "/target/host": ("a host name or IPv4 address, without a port", "'a b'"),
         "/target/user": ("a name of 1 to 63 bytes", "64 bytes"),
         "/target/port": ("a whole number", "'5432'"),
-        "/onExisting": ("one of 'refuse' or 'swap'", "'drop'"),
+        "/onExisting": ("one of 'refuse', 'swap' or 'replace'", "'drop'"),
     }
 
 
@@ -244,3 +253,114 @@ def test_a_query_for_points_names_one_server_or_instance():
 def test_a_source_that_is_no_object_is_named(source):
     expected, _ = problems(body(source=source))["/source"]
     assert expected == "an object"
+
+
+# ---- what of it, and how -------------------------------------------------------------------------
+
+
+def test_patterns_choose_databases():
+    databases = parse(
+        body(databases={"include": ["crm_*", "shop?", "a*b"], "exclude": ["*_test"]})
+    ).databases
+    wanted = ["crm_eu", "shop1", "a*b", "a-b"]
+    others = ["crm", "crm_test", "shop", "shop12", "other"]
+    assert [name for name in wanted + others if databases.wants(name)] == wanted
+
+
+def test_a_pattern_is_no_regular_expression():
+    assert matches("a.c", "a.c")
+    assert not matches("a.c", "abc")
+    assert matches("[ab]", "[ab]")
+    assert not matches("[ab]", "a")
+    assert matches("*", "line\nbreak")
+
+
+def test_objects_are_all_there_are_unless_some_are_named():
+    objects = parse(body()).objects
+    assert objects.is_all
+    assert objects.content is Content.ALL
+    chosen = parse(body(objects={"tables": {"include": ["sales.*"]}})).objects
+    assert not chosen.is_all
+    assert chosen.tables.wants("sales.orders")
+    assert not chosen.tables.wants("audit.log")
+    assert not parse(body(objects={"schemas": {"exclude": ["audit"]}})).objects.is_all
+
+
+def test_a_side_schema_is_for_chosen_tables():
+    objects = parse(
+        body(objects={"tables": {"include": ["public.orders"]}, "sideSchema": "restored"})
+    ).objects
+    assert objects.side_schema == "restored"
+    assert problems(body(objects={"sideSchema": "restored"})) == {
+        "/objects": ('"tables" beside "sideSchema"', "none")
+    }
+
+
+def test_an_empty_or_unprintable_pattern_is_refused():
+    found = problems(body(objects={"tables": {"include": ["", "a\nb"]}}))
+    assert set(found) == {"/objects/tables/include/0", "/objects/tables/include/1"}
+
+
+def test_how_careful_a_restore_is_can_be_chosen():
+    request = parse(
+        body(
+            onExisting="replace",
+            publish="each",
+            approval="required",
+            dryRun=True,
+            verify="content",
+            leaveSeconds=5,
+            undoHours=1.5,
+            roles={"existing": "update", "withoutPassword": "generate"},
+        )
+    )
+    assert request.on_existing is OnExisting.REPLACE
+    assert request.publish is Publish.EACH
+    assert request.approval is Approval.REQUIRED
+    assert request.dry_run
+    assert request.verify is Level.CONTENT
+    assert (request.leave_seconds, request.undo_hours) == (5, 1.5)
+    assert request.roles == RolePolicy(ExistingRoles.UPDATE, WithoutPassword.GENERATE)
+
+
+def test_by_default_nothing_is_risked():
+    request = parse(body())
+    assert request.publish is Publish.TOGETHER
+    assert request.roles == RolePolicy(ExistingRoles.KEEP, WithoutPassword.KEEP)
+    assert request.verify is Level.CATALOG
+    assert request.undo_hours is None
+    assert request.server_parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("leaveSeconds", -1), ("leaveSeconds", 3601), ("undoHours", -0.1), ("undoHours", 2161)],
+)
+def test_times_have_their_bounds(field, value):
+    assert set(problems(body(**{field: value}))) == {f"/{field}"}
+
+
+def test_server_parameters_need_the_id_of_their_server():
+    parameters = {"max_wal_size": "65536"}
+    assert problems(body(serverParameters=parameters)) == {
+        "": ('"target.server" beside "serverParameters"', "none")
+    }
+    request = parse(body(serverParameters=parameters, target={**TARGET, "server": SERVER}))
+    assert request.server_parameters == parameters
+
+
+def test_only_what_can_be_put_back_without_a_restart_is_changed():
+    target = {**TARGET, "server": SERVER}
+    found = problems(body(serverParameters={"shared_buffers": "1"}, target=target))
+    expected, other = found["/serverParameters"]
+    assert expected.startswith("some of autovacuum, ")
+    assert other == "'shared_buffers'"
+
+
+def test_an_approval_names_the_plan():
+    digest = "0123456789abcdef" * 4
+    assert approval(b'\xef\xbb\xbf{"hash": "%s"}' % digest.encode()) == digest
+    with pytest.raises(RequestError, match="/hash: expected the hash of a plan, found 'yes'"):
+        approval(b'{"hash": "yes"}')
+    with pytest.raises(RequestError, match="/hash: expected a value, found nothing"):
+        approval(b"{}")

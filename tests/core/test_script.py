@@ -9,6 +9,7 @@ import pytest
 from restore.core.psql import Statement, pieces
 from restore.core.script import (
     RowCounts,
+    about_database,
     by_database,
     count_rows,
     databases,
@@ -169,6 +170,8 @@ def test_one_databases_part_says_nothing_about_the_database_itself():
 def test_only_statements_about_a_database_are_left_out(statement, kept):
     part = b"".join(safe(dump(b"\\connect a\n" + statement), "a"))
     assert part == (statement + b"\n" if kept else b"")
+    about = b"".join(about_database(dump(b"\\connect a\n" + statement), "a"))
+    assert about == (b"" if kept else statement + b"\n")
 
 
 def test_rows_are_counted_by_table():

@@ -1,12 +1,25 @@
 from datetime import timedelta
 
-from restore.core.events import Claimed, Listed
+from restore.core.events import Approved, Claimed, Listed, TimeCame, UndoAsked
 from restore.core.messages import Failure, Progress, TableProgress
 from restore.core.problem import problem, status_of
 from restore.core.request import Problem, RequestError, TooLargeError
+from restore.core.state import Do
 from restore.core.status import status
 from restore.errors import ExecutionError, InputError, NotFoundError, TransientError
-from tests.core.test_life import BLOBS, NOW, Story, database, extracted, prepared, proven
+from tests.core import test_afterwards as afterwards
+from tests.core import test_approval as approval
+from tests.core import test_publish_each as publish_each
+from tests.core.test_life import (
+    BLOBS,
+    NOW,
+    POLICY,
+    Story,
+    database,
+    extracted,
+    prepared,
+    proven,
+)
 
 
 def shown(story, progress=(), after=0):
@@ -117,3 +130,44 @@ def test_a_problem_without_fields_or_hint_has_neither():
     assert "hint" not in body
     assert "errors" not in body
     assert body["title"] == "there is no such thing"
+
+
+def test_a_plan_that_waits_for_approval_says_which_and_until_when():
+    story = approval.waiting()
+    body = shown(story)
+    assert body["doing"] == "waiting for somebody to approve the plan"
+    until = story.now + timedelta(hours=POLICY.approval_hours)
+    assert body["plan"] == {"hash": "hash", "approved": False, "approveUntil": until}
+    assert shown(story.on(Approved("hash")))["plan"] == {"hash": "hash", "approved": True}
+
+
+def test_a_dry_run_says_that_it_was_one():
+    body = shown(prepared("crm", request=approval.DRY))
+    assert (body["dryRun"], body["databases"][0]["phase"]) == (True, "waiting")
+    assert "dryRun" not in shown(prepared("crm"))
+
+
+def test_what_was_published_can_be_undone_and_the_status_says_until_when():
+    story = afterwards.ended()
+    assert "undo" not in shown(prepared("crm"))
+    until = story.restore.undo.until
+    assert shown(story)["undo"] == {"state": "open", "until": until}
+    story.on(UndoAsked())
+    assert (shown(story)["doing"], shown(story)["undo"]["state"]) == ("worker: undo", "asked")
+    body = shown(story.done("undo"))
+    assert [database["phase"] for database in body["databases"]] == ["undone", "published"]
+    assert (body["undo"]["state"], body["doing"], body["ended"]) == ("done", "", True)
+
+
+def test_debts_are_shown_as_long_as_they_are_owed():
+    story = afterwards.ended(debts=(afterwards.OWED,))
+    assert shown(story)["debts"] == (afterwards.OWED,)
+    story.on(TimeCame(Do.COLLECT), after=60)
+    assert shown(story)["doing"] == "worker: debts"
+    assert "debts" not in shown(story.done("debts"))
+
+
+def test_failures_to_publish_are_shown_beside_their_database():
+    story = publish_each.loading().done("database-0", database=database("crm"))
+    crm, _ = shown(story.failed("publish-0", Failure("target-busy", "no")))["databases"]
+    assert (crm["failures"], crm["phase"]) == ([{"code": "target-busy", "message": "no"}], "proven")

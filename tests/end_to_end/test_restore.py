@@ -7,8 +7,10 @@ from local import sample
 from local.blob_events import Schema
 from local.stack import Stack
 from local.vault import Faults
+from restore.adapters.signing import verify
 from tests.end_to_end import troubles
 from tests.end_to_end.conftest import snapshot
+from tests.waiting import eventually
 
 DATABASES = tuple(sample.SMALL_DATABASES)
 
@@ -52,6 +54,14 @@ def test_a_backup_travels_the_whole_way(stack: Stack):
         assert database["rows"]["expected"] == database["rows"]["found"] > 0
     assert_equal(stack)
     assert roles(stack.target) == roles(stack.source)
+    document = stack.client.report(status["id"]).body
+    assert verify(document).report["status"] == "succeeded"
+    for database in document["report"]["databases"]:
+        done = [check["level"] for check in database["checks"] if check["done"]]
+        assert done == ["counts", "catalog"]
+    page = stack.client.report(status["id"], "html")
+    assert page.headers["content-type"].startswith("text/html")
+    assert document["signature"]["keyId"] in page.text
 
 
 def test_nothing_is_left_behind_but_the_restored(stack: Stack):
@@ -115,12 +125,60 @@ def test_a_swap_keeps_the_old_database_aside(stack: Stack):
         )
     with psycopg.connect(stack.target.admin_conninfo(name)) as connection:
         connection.execute("CREATE TABLE precious AS SELECT 42 AS answer")
-    status = restore(stack, onExisting="swap")
+    status = restore(stack, onExisting="swap", leaveSeconds=0)
     assert status["status"] == "succeeded", status
     assert_equal(stack)
     kept = f"{name}__before_{status['id'][:8]}"
     with psycopg.connect(stack.target.admin_conninfo(kept)) as connection:
         assert connection.execute("SELECT answer FROM precious").fetchone() == (42,)
+
+
+def test_a_plan_is_read_approved_carried_out_and_undone(stack: Stack):
+    name = DATABASES[0]
+    with psycopg.connect(stack.target.admin_conninfo(), autocommit=True) as connection:
+        connection.execute(
+            psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
+        )
+    with psycopg.connect(stack.target.admin_conninfo(name)) as connection:
+        connection.execute("CREATE TABLE precious AS SELECT 42 AS answer")
+    request = stack.request(
+        databases={"include": [name]}, onExisting="swap", approval="required", leaveSeconds=0
+    )
+    before = snapshot(stack.target)
+    restore_id = stack.client.start(request).body["id"]
+    status = stack.wait(restore_id, lambda status: status["status"] == "awaiting_approval")
+    plan = stack.client.plan(restore_id).body
+    text = stack.client.call("GET", f"/api/restores/{restore_id}/plan?format=text").text
+    assert plan["hash"] == status["plan"]["hash"]
+    assert plan["hash"] in text
+    assert f"{name}__before_{restore_id[:8]}" in text
+    assert snapshot(stack.target) == before
+    assert stack.client.undo(restore_id).status == 409
+    assert stack.client.approve(restore_id, "0" * 64).status == 409
+    assert stack.client.approve(restore_id, plan["hash"]).status == 202
+    status = stack.wait(restore_id)
+    assert status["status"].startswith("succeeded"), status
+    assert status["plan"]["approved"]
+    expected = sample.fingerprint(stack.source.superuser_conninfo(name), name)
+    found = sample.fingerprint(stack.target.superuser_conninfo(name), name)
+    assert sample.differences(expected, found) == []
+    assert (stack.client.undo(restore_id).status, stack.client.undo(restore_id).status) == (
+        202,
+    ) * 2
+    stack.wait(restore_id, lambda status: status["undo"]["state"] == "done")
+    with psycopg.connect(stack.target.admin_conninfo(name)) as connection:
+        assert connection.execute("SELECT answer FROM precious").fetchone() == (42,)
+    after = snapshot(stack.target)
+    assert after.databases - before.databases == {f"{name}__restoring_{restore_id[:8]}"}
+    assert (after.borrowed, after.locks, after.sessions) == (before.borrowed, 0, ())
+
+
+def test_a_dry_run_changes_nothing_on_the_target(stack: Stack):
+    before = snapshot(stack.target)
+    status = restore(stack, dryRun=True)
+    assert (status["status"], status["dryRun"]) == ("succeeded", True)
+    assert stack.client.plan(status["id"]).body["hash"] == status["plan"]["hash"]
+    assert snapshot(stack.target) == before
 
 
 def test_some_databases_can_be_chosen(stack: Stack):
@@ -171,3 +229,22 @@ def test_cancelling_takes_back_what_was_begun(stack: Stack):
     again = stack.client.cancel(restore_id)
     assert (again.status, again.body["status"]) == (200, "cancelled")
     assert snapshot(stack.target) == before
+
+
+def test_parameters_of_the_server_are_changed_for_the_while_and_put_back(stack: Stack):
+    request = stack.request(serverParameters={"checkpoint_timeout": "3600"})
+    request["target"]["server"] = stack.vault.names.target_id
+    restore_id = stack.client.start(request).body["id"]
+
+    def found() -> str:
+        with psycopg.connect(stack.target.admin_conninfo()) as connection:
+            (value,) = connection.execute(
+                "SELECT setting FROM pg_settings WHERE name = 'checkpoint_timeout'"
+            ).fetchone()
+            return value
+
+    assert eventually(lambda: found() == "3600")
+    status = stack.wait(restore_id)
+    assert status["status"] == "succeeded", status
+    assert eventually(lambda: found() == "600")  # the service's default
+    assert eventually(lambda: stack.client.show(restore_id).body["doing"] == "")

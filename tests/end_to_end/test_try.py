@@ -15,7 +15,10 @@ GUID = "0e1f6a52-0000-4000-8000-000000000001"
 
 @pytest.fixture(scope="module")
 def elsewhere():
-    """A server of the user's own, with two databases; in one is what a managed server refuses."""
+    """A server of the user's own, with two databases; in one is what a managed server refuses.
+
+    Nobody can tell beforehand that it refuses the index.
+    """
     with PostgresServer(18) as server:
         with psycopg.connect(server.superuser_conninfo(), autocommit=True) as connection:
             connection.execute("CREATE ROLE keeper LOGIN PASSWORD 'kept'")
@@ -31,6 +34,12 @@ def elsewhere():
                 "CREATE FUNCTION public.f() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'"
             )
             connection.execute("CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION f()")
+            connection.execute(
+                "CREATE FUNCTION public.picky(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+                " $$ BEGIN ASSERT (SELECT rolsuper FROM pg_roles WHERE rolname = session_user);"
+                " RETURN $1; END $$"
+            )
+            connection.execute("CREATE INDEX missed ON public.t (public.picky(g))")
         yield server
 
 
@@ -78,6 +87,8 @@ def test_a_lost_object_is_partial_and_named(elsewhere, tmp_path):
     code, output = tried(tmp_path)
     assert code == 4, output
     assert "EVENT TRIGGER" in output
+    assert "lost in special: " in output
+    assert "missed" in output
 
 
 def test_owners_that_do_not_exist_are_a_warning(elsewhere, tmp_path):

@@ -13,6 +13,7 @@ def test_the_table_keeps_its_verdict_and_its_numbers_in_a_narrow_terminal(target
     database = {
         "name": "Tenants & Größe",
         "target": target,
+        "phase": "published",
         "tables": 1234,
         "rows": {"expected": 24_840_000, "found": 24_840_000},
         "seconds": 1000.5,

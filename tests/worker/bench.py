@@ -59,6 +59,7 @@ class Bench:
             records=self.records,
             landing=self.landing,
             vault=None,
+            parameters=None,
             bus=self.bus,
             policy=Policy(),
             vaults=(),

@@ -23,6 +23,17 @@ def source():
         yield server
 
 
+@pytest.fixture(scope="session")
+def servers():
+    """Empty servers by major, for what concerns all of a server; each test tidies up."""
+    started = [PostgresServer(major) for major in (15, 16, 18)]
+    try:
+        yield {server.major: server.start() for server in started}
+    finally:
+        for server in started:
+            server.stop()
+
+
 @pytest.fixture
 def bench(target):
     bench = Bench(target)

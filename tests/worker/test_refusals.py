@@ -162,3 +162,16 @@ def test_a_database_to_set_aside_must_be_ours(bench, dump):
     found = failure(bench.run(onExisting="swap"))
     assert (found.code, "azuresu" in found.message) == ("target-privilege", True)
     assert bench.databases() == [CRM]
+
+
+def test_a_login_that_may_only_read_is_told_how_to_lose_that(untouched, dump):
+    untouched.put(f"database_{CRM}.sql", dump("pg_dump", "-Fc", CRM))
+    login = untouched.server.admin
+    untouched.rows(f"ALTER ROLE {login} SET default_transaction_read_only = on")
+    try:
+        found = failure(untouched.run())
+    finally:
+        untouched.rows(f"ALTER ROLE {login} RESET default_transaction_read_only")
+    assert found.code == "read-only"
+    assert f'ALTER ROLE "{login}" RESET default_transaction_read_only;' in found.hint
+    assert untouched.restore.task("roles") is None

@@ -127,7 +127,7 @@ def test_settings_grants_and_comment_of_a_database_come_with_it(bench):
     bench.put("roles.sql", (DATA / "roles-pg16.sql").read_bytes())
     restore = bench.run()
     assert restore.phase is Phase.SUCCEEDED_WITH_WARNINGS
-    assert any("OWNER TO azuresu" in warning for warning in restore.warnings)
+    assert any("what azuresu owns in it will belong to" in note for note in restore.notes)
     settings = bench.rows(
         "SELECT setrole::regrole::text, setconfig FROM pg_db_role_setting JOIN pg_database d"
         " ON d.oid = setdatabase WHERE datname = %s ORDER BY 1",

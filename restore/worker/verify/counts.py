@@ -1,8 +1,7 @@
-"""Is everything there? The rows of each table, counted on the server, against those of the dump."""
+"""Level counts: the rows of each table, counted on the server, against those of the dump."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,17 +13,16 @@ from psycopg import sql
 from restore.adapters.postgres import Connection
 from restore.core.encoding import reader
 from restore.core.messages import TableCount
-from restore.core.sql import quote_identifier
 from restore.errors import DataLossError
 from restore.worker.job import Job
 from restore.worker.load import Loaded, Table
+from restore.worker.verify.names import name_of
 
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class Counted:
     """What counting found. `lost` are tables of the dump that are not on the server."""
 
     tables: int
@@ -34,7 +32,7 @@ class Verified:
     warnings: tuple[str, ...] = ()
 
 
-def verify(job: Job, database: str, loaded: Loaded) -> Verified:
+def count(job: Job, database: str, loaded: Loaded) -> Counted:
     """Count the rows of every table that the dump brings rows for.
 
     Raises DataLossError naming the tables whose counts differ.
@@ -56,7 +54,7 @@ def verify(job: Job, database: str, loaded: Loaded) -> Verified:
     different = [c for c in counts if c.expected is not None and c.expected != c.found]
     if different:
         raise _difference(different, len(counts), loaded.lost)
-    return Verified(
+    return Counted(
         tables=len(found),
         rows_expected=sum(expected.values()) if loaded.all_counted else None,
         rows_found=sum(count.found for count in counts),
@@ -67,12 +65,6 @@ def verify(job: Job, database: str, loaded: Loaded) -> Verified:
             if rows is None
         ),
     )
-
-
-def name_of(table: Table) -> str:
-    """Schema and name, in quotes where SQL wants them."""
-    parts = (part if _PLAIN.fullmatch(part) else quote_identifier(part) for part in table)
-    return ".".join(parts)
 
 
 def _named(loaded: Loaded) -> dict[Table, int]:

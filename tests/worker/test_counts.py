@@ -12,7 +12,7 @@ from restore.ports import Login
 from restore.worker.job import Job, Limits
 from restore.worker.load import Loaded
 from restore.worker.stop import Stop
-from restore.worker.verify import verify
+from restore.worker.verify.counts import count
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def job(bench, target):
             restore=None,
             server=Server(lambda: login, Tls("disable"), "restore/0/test"),
             landing=None,
+            secrets=None,
             clients={},
             limits=Limits(jobs=3),
             stop=Stop(),
@@ -46,7 +47,7 @@ def job(bench, target):
 
 def test_each_table_counts_for_itself_and_a_partitioned_one_for_its_parts(job):
     rows = {("public", "parent"): 2, ("public", "child"): 1, ("public", "part"): 1}
-    found = verify(job, "counted", Loaded(rows))
+    found = count(job, "counted", Loaded(rows))
     assert (found.tables, found.rows_expected, found.rows_found) == (3, 4, 4)
     assert (found.lost, found.warnings) == ((), ())
 
@@ -54,15 +55,15 @@ def test_each_table_counts_for_itself_and_a_partitioned_one_for_its_parts(job):
 @pytest.mark.parametrize("expected", [1, 3])
 def test_a_row_too_many_or_too_few_is_data_loss(job, expected):
     with pytest.raises(DataLossError, match=rf"public\.parent: expected {expected} rows, found 2"):
-        verify(job, "counted", Loaded({("public", "parent"): expected, ("public", "child"): 1}))
+        count(job, "counted", Loaded({("public", "parent"): expected, ("public", "child"): 1}))
 
 
 def test_a_table_that_is_not_there_is_lost_and_its_rows_are_missed(job):
-    assert verify(job, "counted", Loaded({("public", "none"): 0})).lost == (
+    assert count(job, "counted", Loaded({("public", "none"): 0})).lost == (
         "table public.none: not on the server",
     )
     with pytest.raises(DataLossError, match=r"public\.none: expected 1 rows, found 0"):
-        verify(job, "counted", Loaded({("public", "none"): 1}))
+        count(job, "counted", Loaded({("public", "none"): 1}))
 
 
 def test_rows_behind_forced_row_security_are_counted_and_it_stays_forced(job, target):
@@ -72,7 +73,7 @@ def test_rows_behind_forced_row_security_are_counted_and_it_stays_forced(job, ta
         connection.execute("ALTER TABLE parent FORCE ROW LEVEL SECURITY")
         connection.execute(without.format(target.admin))
         try:
-            found = verify(job, "counted", Loaded({("public", "parent"): 2}))
+            found = count(job, "counted", Loaded({("public", "parent"): 2}))
             state = connection.execute(
                 "SELECT relrowsecurity, relforcerowsecurity FROM pg_class WHERE relname = 'parent'"
             ).fetchone()
@@ -84,7 +85,7 @@ def test_rows_behind_forced_row_security_are_counted_and_it_stays_forced(job, ta
 def test_a_table_we_may_not_read_is_a_warning(job, target):
     with psycopg.connect(target.superuser_conninfo("counted"), autocommit=True) as connection:
         connection.execute("CREATE TABLE theirs (i integer)")
-    found = verify(job, "counted", Loaded({("public", "theirs"): 0}))
+    found = count(job, "counted", Loaded({("public", "theirs"): 0}))
     assert found.warnings == (
         "table public.theirs: its rows could not be counted: permission denied",
     )
