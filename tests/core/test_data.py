@@ -402,3 +402,12 @@ def test_no_bytes_raise_anything_but_an_archive_error(name, noise, where, size):
         read(bytes(content), head, size * 10)
     except ArchiveError:
         return
+
+
+@each
+def test_blocks_that_nobody_wants_are_passed_over(name):
+    head = HEADS[name]
+    reader = reader_of(WHOLE[name], head)
+    for entry in head.data_entries:
+        reader.pass_over(entry)
+    reader.finish()
