@@ -33,6 +33,7 @@ test: setup ## unit, contract and end-to-end tests
 
 soak: .venv/.ready ## 10,000 restores in a simulated world where everything goes wrong
 	$(PYTHON) -m tests.simulation --seeds 10000
+	SOAK=1 $(PYTHON) -m pytest tests/simulation -n 2 -k planted
 
 demo: setup ## the whole way on this machine, with a sample; SCALE=10 for more rows
 	@$(PYTHON) -m local demo --scale $(SCALE)
