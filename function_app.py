@@ -14,7 +14,8 @@ from restore import flows, logs, wiring
 from restore.core import plan_view, report_page
 from restore.core.messages import REPORTS
 from restore.core.problem import MEDIA_TYPE, problem, status_of
-from restore.core.request import RequestError, idempotency_key, query
+from restore.core.request import idempotency_key, query
+from restore.core.request_error import RequestError
 from restore.core.status import status
 from restore.errors import RestoreError, TransientError
 from restore.ports import Summary

@@ -13,7 +13,8 @@ from restore import control, flows
 from restore.core.backup import Instance, OperationState, Outcome, RecoveryPoint
 from restore.core.messages import REPORTS, DatabaseResult, Failure, Report, Result, TaskResult
 from restore.core.policy import Policy
-from restore.core.request import RequestError, fingerprint, parse, query
+from restore.core.request import fingerprint, parse, query
+from restore.core.request_error import RequestError
 from restore.core.state import (
     CARRIED_THROUGH,
     FINAL,

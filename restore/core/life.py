@@ -42,9 +42,10 @@ from restore.core.events import (
 )
 from restore.core.facts import Finding
 from restore.core.messages import Failure, TaskResult
+from restore.core.options import Approval, Publish
 from restore.core.plan import Plan
 from restore.core.policy import Policy
-from restore.core.request import Approval, Publish, RestoreRequest
+from restore.core.request import RestoreRequest
 from restore.core.state import (
     CARRIED_THROUGH,
     Change,

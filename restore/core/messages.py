@@ -14,8 +14,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from restore.core.options import Level
 from restore.core.plan import Plan
-from restore.core.request import Level
 from restore.errors import MessageError, RestoreError, TransientError
 
 TASKS = "restore-tasks"

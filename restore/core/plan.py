@@ -17,15 +17,11 @@ from restore.core import preflight
 from restore.core.dumps import SYSTEM_DATABASES, Blob, DumpSet, Format
 from restore.core.estimate import Estimate, Load, estimate
 from restore.core.facts import DumpFacts, Existing, Finding, Findings, Locale, TargetFacts
+from restore.core.fields import NAME_LIMIT_BYTES
 from restore.core.managed import Powers, powers
+from restore.core.options import OnExisting, Roles, Script
 from restore.core.preflight import Case, Name, capacity, server
-from restore.core.request import (
-    NAME_LIMIT_BYTES,
-    OnExisting,
-    RestoreRequest,
-    Roles,
-    Script,
-)
+from restore.core.request import RestoreRequest
 from restore.core.role_script import GrantRole
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from restore.core.request import RequestError
+from restore.core.request_error import RequestError
 from restore.errors import InputError, NotFoundError, RestoreError, TransientError
 
 MEDIA_TYPE = "application/problem+json"

@@ -19,8 +19,8 @@ from pydantic.alias_generators import to_camel
 
 from restore.core.dumps import Blob
 from restore.core.messages import DatabaseResult, Failure
+from restore.core.options import Approval, Level
 from restore.core.plan import DatabaseStep, Engine, Plan
-from restore.core.request import Approval, Level
 from restore.core.state import Phase, Restore, Task
 
 PRODUCT = "restore"

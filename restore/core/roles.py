@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from restore.core import entra, membership
 from restore.core.facts import Finding
-from restore.core.request import ExistingRoles, RolePolicy, WithoutPassword
+from restore.core.options import ExistingRoles, WithoutPassword
+from restore.core.request import RolePolicy
 from restore.core.role_remarks import Remarks
 from restore.core.role_script import (
     CONNECTION_LIMIT,

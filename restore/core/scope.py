@@ -15,7 +15,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from restore.core.facts import Finding, Findings
-from restore.core.request import Content, Objects, matches
+from restore.core.fields import matches
+from restore.core.options import Content
+from restore.core.request import Objects
 from restore.core.toc import Entry, Head, Section
 
 _ALWAYS = frozenset({"DATABASE", "DATABASE PROPERTIES", "ENCODING", "SEARCHPATH", "STDSTRINGS"})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from restore.core.facts import Finding
+from restore.core.fields import NAME_LIMIT_BYTES
 from restore.core.managed import name_of
-from restore.core.request import NAME_LIMIT_BYTES, Objects
+from restore.core.request import Objects
 from restore.core.toc import Entry, Head
 
 _TABLES = frozenset({"FOREIGN TABLE", "TABLE"})

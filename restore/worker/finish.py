@@ -8,8 +8,8 @@ from psycopg import sql
 
 from restore.adapters.postgres import Connection
 from restore.core.messages import TaskResult
+from restore.core.options import Publish
 from restore.core.plan import DatabaseStep
-from restore.core.request import Publish
 from restore.errors import ExecutionError, RestoreError
 from restore.worker import fence, side
 from restore.worker.borrowed import borrow

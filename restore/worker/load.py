@@ -25,8 +25,8 @@ from restore.core import script
 from restore.core.complaints import Complaint, Kind, Listener
 from restore.core.dumps import FORMAT_PREFIX_BYTES, Blob, Format, format_of
 from restore.core.managed import acts_for_others, grants_of, new_owner
+from restore.core.options import Level
 from restore.core.plan import DatabaseStep, Engine
-from restore.core.request import Level
 from restore.core.role_target import is_system
 from restore.core.rowhash import Hashed
 from restore.core.sql import copy_target, text_of, tokens

@@ -19,7 +19,7 @@ from restore.core.events import (
     Watched,
 )
 from restore.core.messages import Failure, Result, TaskResult, Ticket
-from restore.core.request import OnExisting
+from restore.core.options import OnExisting
 from restore.core.state import Command, Do, Phase, TaskState, UndoState
 from restore.core.tuning import Setting
 from tests.core.test_life import (

@@ -8,7 +8,7 @@ import pytest
 from restore.core import life
 from restore.core.events import Approved, CancelAsked, Claimed, FileLanded, Ticked, TimeCame
 from restore.core.facts import Finding
-from restore.core.request import Approval
+from restore.core.options import Approval
 from restore.core.state import Do, Phase
 from tests.core.test_life import LOST, NOW, POLICY, REQUEST, Story, plan, prepared
 

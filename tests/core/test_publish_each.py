@@ -6,7 +6,7 @@ import pytest
 
 from restore.core.events import CancelAsked, Reported
 from restore.core.messages import Failure, Result, TaskResult
-from restore.core.request import Publish
+from restore.core.options import Publish
 from restore.core.state import Do, Phase, TaskState
 from tests.core.test_life import BROKEN, LOST, POLICY, REQUEST, database, prepared
 

@@ -12,8 +12,8 @@ import pytest
 from restore.core.dumps import Blob
 from restore.core.facts import Finding
 from restore.core.messages import Check
+from restore.core.options import Approval, Level
 from restore.core.report import as_json, canonical, report, schema
-from restore.core.request import Approval, Level
 from restore.core.state import Phase
 from tests.core.test_approval import waiting
 from tests.core.test_life import ADOPT, BLOBS, BROKEN, NOW, REQUEST, database, prepared

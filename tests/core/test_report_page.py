@@ -9,8 +9,8 @@ import pytest
 
 from restore.core.facts import Finding
 from restore.core.messages import Check
+from restore.core.options import Approval, Level
 from restore.core.report_page import page
-from restore.core.request import Approval, Level
 from restore.core.state import Phase, Undo, UndoState
 from tests.core.test_life import BROKEN, NOW, REQUEST, database, prepared
 from tests.core.test_report import ended, told

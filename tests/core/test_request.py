@@ -2,26 +2,28 @@ import json
 
 import pytest
 
-from restore.core.request import (
-    BODY_LIMIT_BYTES,
+from restore.core.fields import matches
+from restore.core.options import (
     Approval,
     Content,
     ExistingRoles,
     Level,
     OnExisting,
     Publish,
-    RequestError,
-    RolePolicy,
     Roles,
     Script,
     WithoutPassword,
+)
+from restore.core.request import (
+    BODY_LIMIT_BYTES,
+    RolePolicy,
     approval,
     fingerprint,
     idempotency_key,
-    matches,
     parse,
     query,
 )
+from restore.core.request_error import RequestError
 
 SERVER = (
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-data"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restore.core.options import ExistingRoles, WithoutPassword
 from restore.core.psql import Meta, Statement, pieces
-from restore.core.request import ExistingRoles, RolePolicy, WithoutPassword
+from restore.core.request import RolePolicy
 from restore.core.role_script import (
     FLAGS,
     AlterRole,

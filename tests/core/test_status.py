@@ -3,7 +3,7 @@ from datetime import timedelta
 from restore.core.events import Approved, Claimed, Listed, TimeCame, UndoAsked
 from restore.core.messages import Failure, Progress, TableProgress
 from restore.core.problem import problem, status_of
-from restore.core.request import Problem, RequestError, TooLargeError
+from restore.core.request_error import Problem, RequestError, TooLargeError
 from restore.core.state import Do
 from restore.core.status import status
 from restore.errors import ExecutionError, InputError, NotFoundError, TransientError

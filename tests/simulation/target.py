@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-from restore.core.request import OnExisting
+from restore.core.options import OnExisting
 from restore.core.state import Restore
 from tests.simulation.scheduler import Actor, Scheduler
 

@@ -14,8 +14,8 @@ from unittest.mock import patch
 
 from restore.core.dumps import Blob
 from restore.core.messages import DatabaseResult, Failure, Result, TaskResult
+from restore.core.options import Approval, OnExisting
 from restore.core.plan import DatabaseStep, Engine, Plan, side_name
-from restore.core.request import Approval, OnExisting
 from restore.errors import TargetError, TransientError
 from restore.worker import after, cleanup, debts, fence, finish
 from restore.worker.job import Job

@@ -15,9 +15,10 @@ from restore import flows
 from restore.core import life
 from restore.core.dumps import Blob
 from restore.core.messages import DatabaseResult, Result, TaskResult
+from restore.core.options import OnExisting, Publish
 from restore.core.plan import DatabaseStep, Engine, Plan, side_name
 from restore.core.policy import Policy
-from restore.core.request import OnExisting, Publish, RestoreRequest, Source, Target
+from restore.core.request import RestoreRequest, Source, Target
 from restore.core.state import Do, Phase, Restore, Task, TaskState
 from tests.fakes import MemoryRecords, MemoryStates
 

@@ -9,7 +9,7 @@ import pytest
 
 from restore import flows
 from restore.adapters.tools import Client
-from restore.core.request import Level
+from restore.core.options import Level
 from restore.core.state import Phase
 from restore.worker import database
 from tests.worker.bench import Bench

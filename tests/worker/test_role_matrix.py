@@ -14,7 +14,8 @@ import pytest
 from psycopg import sql
 
 from restore.adapters.target_roles import read_role_target
-from restore.core.request import ExistingRoles, RolePolicy
+from restore.core.options import ExistingRoles
+from restore.core.request import RolePolicy
 from restore.core.role_script import OtherStatement, parse, printed
 from restore.core.roles import sanitise
 from restore.worker.roles import make

@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from restore import flows
 from restore.core.messages import Result
-from restore.core.request import OnExisting, Publish
+from restore.core.options import OnExisting, Publish
 from restore.core.state import Phase, UndoState
 from restore.worker import swap
 from restore.worker.worker import work

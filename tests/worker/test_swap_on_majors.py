@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from local.postgres import PostgresServer
-from restore.core.request import OnExisting
+from restore.core.options import OnExisting
 from restore.core.state import Phase, UndoState
 from tests.worker.bench import Bench
 from tests.worker.stage import Stage

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from restore.core.az import Commands, commands_for
 from restore.core.dumps import DumpSet, Format
 from restore.core.facts import DumpFacts, TargetFacts
-from restore.core.request import EngineChoice, RestoreRequest, Roles
+from restore.core.options import EngineChoice, Roles
+from restore.core.request import RestoreRequest
 
 
 @dataclass(frozen=True, slots=True)

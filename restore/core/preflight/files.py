@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 
 from restore.core.dumps import Format
 from restore.core.facts import DumpFacts, Finding
+from restore.core.options import EngineChoice, Script
 from restore.core.preflight.case import Case, Name, left_to_pg_restore
-from restore.core.request import EngineChoice, Script
 
 
 def refusals(case: Case) -> Iterator[Finding]:

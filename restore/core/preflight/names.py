@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator
 
 from restore.core.dumps import SYSTEM_DATABASES
 from restore.core.facts import Finding
+from restore.core.fields import NAME_LIMIT_BYTES, matches
+from restore.core.options import OnExisting
 from restore.core.preflight.case import Case, Name
-from restore.core.request import NAME_LIMIT_BYTES, OnExisting, matches
 from restore.core.sql import quote_identifier
 
 

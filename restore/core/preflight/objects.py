@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from restore.core.facts import DumpFacts, Finding, LeftOut
+from restore.core.options import Content
 from restore.core.preflight.case import Case
-from restore.core.request import Content
 from restore.core.sql import quote_identifier
 
 _NAMES_SAID = 8

@@ -24,9 +24,9 @@ from restore.adapters.postgres import Connection
 from restore.adapters.tools import Child, pick, rows_argv
 from restore.core.dumps import Blob
 from restore.core.messages import Check
+from restore.core.options import Content as Asked
+from restore.core.options import Level
 from restore.core.plan import DatabaseStep, Engine
-from restore.core.request import Content as Asked
-from restore.core.request import Level
 from restore.core.rowhash import (
     Content,
     Hashed,

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from restore.core import catalog as promised
 from restore.core.messages import Check
+from restore.core.options import Level
 from restore.core.plan import DatabaseStep
-from restore.core.request import Level
 from restore.core.toc import Head
 from restore.errors import ArchiveError, ScriptError, ToolError
 from restore.worker.job import Job

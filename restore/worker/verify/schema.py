@@ -17,8 +17,8 @@ from restore.adapters.tools import Child, Client, dump_schema_argv, script_argv
 from restore.core import archive
 from restore.core.entries import EntrySql, entries
 from restore.core.messages import Check
+from restore.core.options import Level
 from restore.core.plan import DatabaseStep
-from restore.core.request import Level
 from restore.core.schema import comparable, majors, schema
 from restore.core.schema import compare as compare_schemas
 from restore.core.toc import Head
