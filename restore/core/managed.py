@@ -242,5 +242,8 @@ def new_owner(command: str, message: str = "") -> str:
     """The role behind OWNER TO in the start of a command, or that the server's message about it
     names; "" if there is none.
     """
-    found = _OWNER_TO.search(command) or _MUST_BE.search(message)
-    return found[1].strip().strip('"').replace('""', '"') if found else ""
+    if found := _OWNER_TO.search(command):
+        name = found[1].strip()
+        return name[1:-1].replace('""', '"') if name.startswith('"') else name
+    found = _MUST_BE.search(message)  # which has the name as it is
+    return found[1] if found else ""

@@ -95,11 +95,9 @@ class _Node:
     about_database: bool
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.schema}.{self.name}" if self.schema else self.label
-
-    @property
-    def label(self) -> str:
-        return f"{self.kind} {self.name}"
+        return (
+            f"{self.kind} {self.schema}.{self.name}" if self.schema else f"{self.kind} {self.name}"
+        )
 
 
 def _node(entry: Entry) -> _Node:
@@ -271,6 +269,8 @@ class _Choice:
     def _is_candidate(self, node: _Node) -> bool:
         if node.kind in _TABLES or node.kind in _NOTES or node.kind in _OF_ALL:
             return False
+        if self._objects.content is Content.DATA and _is_late(node):
+            return False  # what it needs would come for nothing
         if node.kind == "SEQUENCE" and any(need in self.there for need in self._tables(node)):
             return True  # of an identity column
         if node.kind in _OF_TABLES or node.kind in _OF_ANY:
@@ -286,7 +286,8 @@ class _Choice:
     def _pull(self, i: int) -> int:
         """Bring it with all it needs; else what of that cannot come, and nothing is brought."""
         brought = {i}
-        waiting = list(self._needs(i))
+        # From the end: a table says more than a key of it.
+        waiting = sorted(self._needs(i), key=lambda need: self._kind(need) in _NAMED)
         while waiting:
             need = waiting.pop()
             if need in self.there or need in brought:
@@ -334,12 +335,8 @@ class _Choice:
 
     def _late(self) -> set[int]:
         """What follows rows; with the views that a rule completes, for they show no row without."""
-        late = {
-            i
-            for i in self.there
-            if self._nodes[i].section is Section.POST_DATA and self._kind(i) not in _STAYS_WITH_ROWS
-        }
-        rules = [i for i in late if self._kind(i) == "RULE" and _completes(self._nodes[i])]
+        late = {i for i in self.there if _is_late(self._nodes[i])}
+        rules = [i for i in late if _completes(self._nodes[i])]
         views = {need for rule in rules for need in self._needs(rule) if self._kind(need) in _VIEWS}
         return late | views
 
@@ -359,7 +356,8 @@ class _Choice:
         for i, why in sorted(self._why.items()):
             node = self._nodes[i]
             tables = self._tables(node)
-            unasked = node.kind in _BROUGHT | _LINKS or (tables and self.rows.isdisjoint(tables))
+            unasked = node.kind in _BROUGHT | _LINKS or _completes(node)
+            unasked = unasked or (bool(tables) and self.rows.isdisjoint(tables))
             if i not in self._excluded and node.kind not in _TABLES and not unasked:
                 groups.setdefault((node.kind, why), []).append(node.name)
         for (kind, why), names in groups.items():
@@ -398,12 +396,17 @@ class _Choice:
         return [need for need in known if self._kind(need) not in _ALWAYS]
 
 
-def _completes(rule: _Node) -> bool:
-    """Of a view that groups by a key, pg_dump makes a stand-in first, and the rule at last.
+def _is_late(node: _Node) -> bool:
+    """Does it follow rows that are there, and are they safe without it?"""
+    return node.section is Section.POST_DATA and node.kind not in _STAYS_WITH_ROWS
+
+
+def _completes(node: _Node) -> bool:
+    """Is it the rule that makes a view of a stand-in? pg_dump makes those that group by a key so.
 
     Source: dumpRule and createDummyViewAsClause in pg_dump.c, PostgreSQL 18.
     """
-    return rule.name.endswith(" _RETURN")
+    return node.kind == "RULE" and node.name.endswith(" _RETURN")
 
 
 def _any(patterns: Iterable[str], name: str) -> bool:

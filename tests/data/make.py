@@ -134,6 +134,12 @@ def make_entries(server: Server, major: int) -> None:
         write(f"entries/{name}-pg{major}.sql", server.run("pg_restore", *argv, stdin=archive))
 
 
+def make_scope(server: Server, major: int) -> None:
+    """Objects that need each other."""
+    server.load(HERE / "scope.sql")
+    write(f"scope-pg{major}.dump", server.run("pg_dump", "-Fc", "scope"))
+
+
 @contextmanager
 def running(programs: Path, major: int) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:
@@ -157,6 +163,7 @@ def main(folders: list[str]) -> None:
             make(server, major)
             make_blocks(server, major)
             make_entries(server, major)
+            make_scope(server, major)
 
 
 if __name__ == "__main__":
