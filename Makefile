@@ -31,9 +31,9 @@ test: setup ## unit, contract and end-to-end tests
 	$(PYTHON) -m pytest tests/core -n 2 --cov=restore.core --cov-branch --cov-report= --cov-fail-under=100
 	$(PYTHON) -m pytest tests --ignore=tests/core -n 3 --dist loadfile --durations=10
 
-soak: .venv/.ready ## 10,000 restores in a simulated world where everything goes wrong
+soak: setup ## 10,000 restores in a simulated world where everything goes wrong, and all that takes long
 	$(PYTHON) -m tests.simulation --seeds 10000
-	SOAK=1 $(PYTHON) -m pytest tests/simulation -n 2 -k planted
+	SOAK=1 $(PYTHON) -m pytest tests -m soak -n 2 --dist loadfile
 
 demo: setup ## the whole way on this machine, with a sample; SCALE=10 for more rows
 	@$(PYTHON) -m local demo --scale $(SCALE)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 
 import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """More of what is tested anyway waits for a soak."""
+    if not os.environ.get("SOAK"):
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(
+                    pytest.mark.skip(reason="takes long, and others like it run: make soak")
+                )
 
 
 @pytest.fixture(scope="session")

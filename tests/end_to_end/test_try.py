@@ -71,7 +71,14 @@ def tried(folder):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("option", "expected"), [("-Fc", 0), ("-Fp", 0), ("-Ft", 3)])
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("-Ft", 3),
+        pytest.param("-Fp", 0, marks=pytest.mark.soak),
+        pytest.param("-Fc", 0, marks=pytest.mark.soak),
+    ],
+)
 def test_a_dump_of_any_format_is_restored(elsewhere, tmp_path, option, expected):
     """Only a tar archive's owners and settings cannot be read before it is restored."""
     dumped(elsewhere, tmp_path, "Plain & tar", option)
@@ -91,6 +98,7 @@ def test_a_lost_object_is_partial_and_named(elsewhere, tmp_path):
     assert "missed" in output
 
 
+@pytest.mark.soak
 def test_owners_that_do_not_exist_are_a_warning(elsewhere, tmp_path):
     dumped(elsewhere, tmp_path, "Plain & tar", "-Fc")
     code, output = tried(tmp_path)

@@ -1,8 +1,7 @@
 """Actors that run one at a time on a clock of their own; chance decides who goes on.
 
-Each actor is a thread that holds the baton while it runs. It hands it over wherever another one
-could come between: at every call of a port, and whenever it waits. The same seed gives the same
-order, call by call.
+Each actor is a greenlet that runs until it hands over: wherever another one could come between, at
+every call of a port, and whenever it waits. The same seed gives the same order, call by call.
 """
 
 from __future__ import annotations
@@ -10,10 +9,13 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from greenlet import getcurrent, greenlet
 
 BEGIN = datetime(2026, 4, 15, 3, 0, tzinfo=UTC)
 
@@ -28,11 +30,11 @@ class Actor:
 
     name: str
     work: Callable[[], None]
-    turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     is_killed: bool = False
     has_ended: bool = False
     error: BaseException | None = None
     leave: list[Callable[[], None]] = field(default_factory=list)
+    thread: Any = None
 
 
 class Scheduler:
@@ -47,7 +49,7 @@ class Scheduler:
         self._order = itertools.count()
         self._until = 0.0
         self._is_over: Callable[[], bool] = lambda: False
-        self._main = threading.Semaphore(0)
+        self._main = getcurrent()
 
     @property
     def now(self) -> datetime:
@@ -58,7 +60,7 @@ class Scheduler:
 
     def spawn(self, name: str, work: Callable[[], None], after_seconds: float = 0.0) -> Actor:
         actor = Actor(name, work)
-        threading.Thread(target=self._live, args=(actor,), name=name, daemon=True).start()
+        actor.thread = greenlet(partial(self._live, actor), self._main)
         self._later(actor, after_seconds)
         return actor
 
@@ -67,18 +69,21 @@ class Scheduler:
         actor = self.running
         assert actor is not None, "only an actor sleeps"
         self._later(actor, seconds)
-        if self._hand_over() is not actor:
-            actor.turn.acquire()
+        following = self._next()
+        if following is None:
+            self._main.switch()
+        elif following is not actor:
+            following.thread.switch()
         if actor.is_killed:
             raise Killed
 
     def run(self, until_seconds: float, is_over: Callable[[], bool]) -> None:
         """Run whoever is next until then. Raises what an actor raised."""
         self._until, self._is_over = until_seconds, is_over
-        self._hand_over()
-        self._main.acquire()
-        if self.running is not None and self.running.error is not None:
-            raise self.running.error
+        while (actor := self._next()) is not None:
+            actor.thread.switch()  # comes back when one has ended, or when it is over
+            if self.running is not None and self.running.error is not None:
+                raise self.running.error
 
     def stop(self) -> None:
         """End every actor that is left."""
@@ -86,30 +91,24 @@ class Scheduler:
         while self._queue:
             _, _, _, self.running = heapq.heappop(self._queue)
             self.running.is_killed = True
-            self.running.turn.release()
-            self._main.acquire()
+            self.running.thread.switch()
 
     def _later(self, actor: Actor, seconds: float) -> None:
         # Chance orders those of one moment, so that none is always first.
         entry = (self.seconds + seconds, self.random.random(), next(self._order), actor)
         heapq.heappush(self._queue, entry)
 
-    def _hand_over(self) -> Actor | None:
-        """Give the baton to whoever is next; None once it is over, which is told to `run`."""
-        before = self.running
+    def _next(self) -> Actor | None:
+        """Whose turn it is, at what time; None once it is over."""
         if not self._queue or self._queue[0][0] > self._until or self._is_over():
-            self._main.release()
             return None
-        at, _, _, actor = heapq.heappop(self._queue)
+        at, _, _, self.running = heapq.heappop(self._queue)
         self.seconds = max(self.seconds, at)
         self.steps += 1
-        self.running = actor
-        if actor is not before or before.has_ended:
-            actor.turn.release()
-        return actor
+        return self.running
 
-    def _live(self, actor: Actor) -> None:
-        actor.turn.acquire()
+    @staticmethod
+    def _live(actor: Actor) -> None:
         try:
             if not actor.is_killed:
                 actor.work()
@@ -120,7 +119,3 @@ class Scheduler:
         for leave in actor.leave:
             leave()
         actor.has_ended = True
-        if actor.error is not None:
-            self._main.release()
-        else:
-            self._hand_over()

@@ -1,6 +1,5 @@
 """Five hundred seeds, and faults that were planted to see them found: some, or all in a soak."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,10 @@ from tests.simulation.run import run
 
 SEEDS, BATCHES = 500, 10
 ROOT = Path(__file__).resolve().parents[2]
-PLANTED = range(0, len(MUTATIONS), 1 if os.environ.get("SOAK") else 5)
+PLANTED = [
+    number if number % 5 == 0 else pytest.param(number, marks=pytest.mark.soak)
+    for number in range(len(MUTATIONS))
+]
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
