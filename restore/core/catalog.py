@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
+from restore.core.dumps import SYSTEM_ROLES
 from restore.core.grants import Grants, grants
-from restore.core.roles import SYSTEM_ROLES
 from restore.core.toc import Entry
 
 _ABOUT_SESSION = ("ENCODING", "STDSTRINGS", "SEARCHPATH")

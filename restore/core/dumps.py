@@ -15,6 +15,14 @@ SYSTEM_DATABASES = frozenset(
 )
 """Databases of the service and of PostgreSQL: backed up, but refused by a managed server."""
 
+SYSTEM_ROLES = frozenset(
+    {"azuresu", "azure_su", "azure_superuser", "azure_pg_admin", "replication"}
+)
+"""The service's own roles; those of PostgreSQL start with `pg_`.
+
+Source: learn.microsoft.com/azure/postgresql, "Restore to flexible server": roles to leave out.
+"""
+
 FORMAT_PREFIX_BYTES = 512
 """What `format_of` wants to see: one tar header."""
 

@@ -40,6 +40,7 @@ class Stage(Enum):
     AFTER = auto()
     ACCESS = auto()  # grants: they may take rights away that the restore needs
     REFRESH = auto()  # needs all that its query needs
+    GUARD = auto()  # row security, which would hide rows from keys and queries made after it
     LAST = auto()  # event triggers, which fire at all that follows; statistics of what has rows now
 
 
@@ -93,6 +94,8 @@ def _stage(entry: Entry, section: Section) -> Stage:
         return Stage.LAST
     if entry.description == "MATERIALIZED VIEW DATA":
         return Stage.REFRESH
+    if entry.description == "ROW SECURITY":
+        return Stage.GUARD
     if section is Section.POST_DATA:
         return Stage.AFTER
     if section is Section.DATA and entry.description != "BLOB METADATA":
@@ -131,6 +134,7 @@ class Post:
     validate: tuple[Build, ...]  # foreign keys
     tail: tuple[Step, ...]  # policies, publications, grants
     refresh: tuple[Build, ...]  # materialized views
+    guard: tuple[Step, ...]  # row security
     last: tuple[Step, ...]  # event triggers, which would fire at all that comes after them
 
 
@@ -162,6 +166,7 @@ def post(
         validate=tuple(_validations(split.values(), outline, sizes)),
         tail=tuple(tail),
         refresh=tuple(_refreshes(by_stage[Stage.REFRESH], outline)),
+        guard=tuple(by_stage[Stage.GUARD]),
         last=tuple(by_stage[Stage.LAST]),
     )
 

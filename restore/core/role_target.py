@@ -6,15 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from restore.core.dumps import SYSTEM_ROLES
 from restore.core.role_script import GrantRole
-
-SYSTEM_ROLES = frozenset(
-    {"azuresu", "azure_su", "azure_superuser", "azure_pg_admin", "replication"}
-)
-"""The service's own roles; those of PostgreSQL start with `pg_`.
-
-Source: learn.microsoft.com/azure/postgresql, "Restore to flexible server": roles to leave out.
-"""
 
 _SUPERUSER_PARAMETERS = """
     allow_in_place_tablespaces allow_system_table_mods backtrace_functions commit_delay

@@ -28,15 +28,12 @@ from restore.core.role_script import (
 )
 from restore.core.role_target import (
     SUPERUSER_PARAMETERS,
-    SYSTEM_ROLES,
     ExistingRole,
     RoleTarget,
     is_system,
 )
 from restore.core.roster import Roster
 from restore.core.sql import quote_identifier
-
-__all__ = ["SYSTEM_ROLES", "Sanitised", "sanitise"]
 
 _STAYS = "exists on the target and stays as it is"
 _ASKED_TO_SKIP = "a login without a password, left out on request"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from restore.core.dumps import SYSTEM_ROLES
 from restore.core.psql import Comment, Copy, Meta, Piece, Rows, RowsEnd, Statement, pieces
 from restore.core.sql import TokenKind, text_of, tokens
 from restore.errors import ScriptError
@@ -22,6 +23,7 @@ _BEHIND_TRAILER = rb"\r?\n--\s*(?:\\unrestrict [A-Za-z0-9]+\s*)?\Z"
 _TRANSACTION = re.compile(
     rb"(?:ABORT|BEGIN|COMMIT|END|PREPARE\s+TRANSACTION|ROLLBACK|START)\b", re.IGNORECASE
 )
+_OWNER_TO = b" OWNER TO "
 _CONNECT_NAME = re.compile(r"dbname='(.*)'", re.DOTALL)
 _ABOUT_DATABASE = re.compile(
     r"(?:create|alter|drop) database|(?:comment on|security label (?:for \S+ )?on) database"
@@ -118,11 +120,12 @@ def safe(chunks: Iterable[bytes], database: str = "") -> Iterator[bytes]:
     itself, which would hit the one of that name and not the one connected to.
     Without BEGIN and COMMIT, which pg_dump puts around large objects: they would end the one
     transaction the caller has to run it in, for the last thing to happen is the ScriptError for a
-    missing trailer. Commit only after the end.
+    missing trailer. Commit only after the end. What belonged to the service's own roles belongs to
+    the login: nobody else can become those.
     """
     script = restricted(whole(pieces(chunks)))
     part = _part(script, database) if database else _without_metas(script)
-    return filter(None, map(_printed, _in_one_transaction(part)))
+    return filter(None, map(_printed, _without_system_owners(_in_one_transaction(part))))
 
 
 def about_database(chunks: Iterable[bytes], database: str) -> Iterator[bytes]:
@@ -157,6 +160,16 @@ def _in_one_transaction(script: Iterable[Piece]) -> Iterator[Piece]:
                 "script: expected no transaction control but BEGIN and COMMIT, found another",
                 hint="the script is not as pg_dump wrote it",
             )
+
+
+def _without_system_owners(script: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in script:
+        if not isinstance(piece, Statement) or _OWNER_TO not in piece.text:
+            yield piece
+            continue
+        *_, to, owner = (t.text for t in tokens(text_of(piece.text)) if not t.is_symbol(";"))
+        if to != "to" or owner not in SYSTEM_ROLES:
+            yield piece
 
 
 def count_rows(chunks: Iterable[bytes]) -> RowCounts:

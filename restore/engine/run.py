@@ -10,6 +10,7 @@
     checks    of the foreign keys, beside each other
     access    policies, publications, grants
     views     materialized ones, refreshed
+    guards    row security: before it, an owner sees all rows, also where it is forced
 
 and, once the caller has seen that all is right, the ledger goes and event triggers come.
 
@@ -308,6 +309,7 @@ class _Run:
         beside("checks", plan.validate)
         in_turn("access", plan.tail)
         beside("views", plan.refresh)
+        in_turn("guards", plan.guard)
         return plan.last
 
     def _table_sizes(self, known: Ledger) -> dict[int, int]:

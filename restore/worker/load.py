@@ -157,7 +157,7 @@ def _load_archive(job: Job, step: DatabaseStep) -> Loaded:
     chosen = _chosen(job, step, head)
     loaded = _through_either(job, step, client, chosen)
     job.meter.enter("granting")
-    apart = _granted_apart(job, step, chosen)
+    apart = _made_apart(job, step, chosen)
     return replace(
         loaded,
         lost=(*loaded.lost, *apart),
@@ -171,7 +171,8 @@ def _load_archive(job: Job, step: DatabaseStep) -> Loaded:
 class _Chosen:
     """What of an archive pg_restore is to restore; all, where there is no table of contents.
 
-    `apart` are grants it would lose, which are made afterwards.
+    `apart` are grants it would lose, and row security, behind which an owner may see less than it
+    has to for foreign keys and materialized views: they are made afterwards.
     """
 
     head: Head | None
@@ -189,8 +190,9 @@ def _chosen(job: Job, step: DatabaseStep, head: Head | None) -> _Chosen:
         return _Chosen(head, left_out)
     apart = [
         entry.dump_id
-        for entry in head.entries.described("ACL")
-        if entry.dump_id not in left_out and acts_for_others(entry)
+        for entry in head.entries.described("ACL", "ROW SECURITY")
+        if entry.dump_id not in left_out
+        if entry.description == "ROW SECURITY" or acts_for_others(entry)
     ]
     return _Chosen(head, left_out, apart)
 
@@ -332,8 +334,8 @@ def _expected_warning(step: DatabaseStep, expected: tuple[str, ...]) -> tuple[st
     )
 
 
-def _granted_apart(job: Job, step: DatabaseStep, chosen: _Chosen) -> tuple[str, ...]:
-    """Make the grants that pg_restore was not given, one by one; what of them was refused."""
+def _made_apart(job: Job, step: DatabaseStep, chosen: _Chosen) -> tuple[str, ...]:
+    """Make what pg_restore was not given, one by one; what of it was refused."""
     if chosen.head is None or not chosen.apart:
         return ()
     refused = []

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from restore.core.dumps import SYSTEM_ROLES
 from restore.core.role_script import (
     FLAGS,
     AlterRole,
@@ -21,7 +22,6 @@ from restore.core.role_script import (
     SetParameter,
     parse,
 )
-from restore.core.role_target import SYSTEM_ROLES
 
 DATA = Path(__file__).parent.parent / "data"
 OPEN = b"--\n-- PostgreSQL database cluster dump\n--\n"

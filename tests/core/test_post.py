@@ -22,7 +22,7 @@ from restore.core.toc import Entry, Head, OffsetFlag, Section
 DATA = Path(__file__).parent.parent / "data"
 BIG = SMALL_BYTES + 1
 LAST_PASS = (Stage.REFRESH, Stage.LAST)
-PHASES = ("between", "build", "middle", "validate", "tail", "refresh", "last")
+PHASES = ("between", "build", "middle", "validate", "tail", "refresh", "guard", "last")
 
 
 def head_of(name: str) -> Head:
@@ -48,8 +48,14 @@ def test_every_entry_has_its_stage(name):
         Stage.AFTER: ["CONSTRAINT"] * 3 + ["FK CONSTRAINT"],
         Stage.ACCESS: ["ACL"] * 2,
         Stage.REFRESH: ["MATERIALIZED VIEW DATA"],
+        Stage.GUARD: [],
         Stage.LAST: [],
     }
+
+
+def test_row_security_comes_when_nothing_has_to_see_all_rows_any_more():
+    stages = {o.description: o.stage for o in outlines(head_of("scope-pg18.dump").entries)}
+    assert (stages["ROW SECURITY"], stages["POLICY"]) == (Stage.GUARD, Stage.AFTER)
 
 
 def test_what_sets_up_the_session_has_no_stage():
@@ -180,7 +186,7 @@ def foreign_key(name: bytes, table: bytes = b"a.t", other: bytes = b"a.u") -> by
 
 def test_an_archive_without_anything_late_has_empty_phases():
     found = Made({}).post()
-    assert [getattr(found, phase) for phase in PHASES] == [()] * 7
+    assert [getattr(found, phase) for phase in PHASES] == [()] * 8
 
 
 def test_phases_follow_each_other_as_what_is_in_them_needs_it():
@@ -194,6 +200,7 @@ def test_phases_follow_each_other_as_what_is_in_them_needs_it():
     made.add(15, "ACL", b"GRANT;", needs=(1,), stage=Stage.ACCESS)
     made.add(16, "EVENT TRIGGER", b"CREATE EVENT TRIGGER;", stage=Stage.LAST)
     made.add(17, "MATERIALIZED VIEW DATA", b"REFRESH;", needs=(5,), stage=Stage.REFRESH)
+    made.add(18, "ROW SECURITY", "ALTER … ENABLE;".encode(), needs=(1,), stage=Stage.GUARD)
     found = made.post()
     first, second = split_key(key(b"k")) or ()
     added, validated = split_foreign_key(foreign_key(b"f")) or ()
@@ -210,6 +217,7 @@ def test_phases_follow_each_other_as_what_is_in_them_needs_it():
         "validate": [validated],
         "tail": [b"CREATE POLICY;", b"GRANT;"],
         "refresh": [b"REFRESH;"],
+        "guard": ["ALTER … ENABLE;".encode()],
         "last": [b"CREATE EVENT TRIGGER;"],
     }
 

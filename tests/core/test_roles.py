@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restore.core.dumps import SYSTEM_ROLES
 from restore.core.options import ExistingRoles, WithoutPassword
 from restore.core.psql import Meta, Statement, pieces
 from restore.core.request import RolePolicy
@@ -21,7 +22,7 @@ from restore.core.role_script import (
     SecurityLabel,
     SetParameter,
 )
-from restore.core.role_target import SYSTEM_ROLES, ExistingRole, RoleTarget
+from restore.core.role_target import ExistingRole, RoleTarget
 from restore.core.roles import Sanitised, sanitise
 from restore.core.sql import text_of, tokens
 from tests.core.role_scripts import ADMIN, read, real, scripts, steady, versions

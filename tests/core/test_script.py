@@ -135,6 +135,22 @@ def test_a_script_that_would_end_its_callers_transaction_is_refused(statement):
         list(safe(dump(statement)))
 
 
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        (b"ALTER TABLE a.t OWNER TO azuresu;", False),
+        (b'ALTER FUNCTION a.f(text) OWNER TO "azure_pg_admin";', False),
+        (b"ALTER TABLE a.t OWNER TO not_azuresu_user;", True),
+        (b"ALTER SCHEMA public OWNER TO pg_database_owner;", True),
+        (b"COMMENT ON TABLE a.t IS 'x OWNER TO azuresu';", True),
+        (b'ALTER TABLE a." OWNER TO " RENAME TO azuresu2;', True),
+    ],
+    ids=["service", "quoted", "another", "of PostgreSQL", "in a text", "in a name"],
+)
+def test_nothing_is_given_to_the_services_own_roles(statement, kept):
+    assert (statement in b"".join(safe(dump(statement)))) is kept
+
+
 def test_a_truncated_script_is_refused_after_its_last_statement():
     """So nothing may be committed before the end was reached."""
     script = safe([OPEN + b"SELECT 1;"])

@@ -27,6 +27,7 @@ PLACES = (
     "access",
     "views",
     "in views",
+    "guards",
     "restored",
 )
 """Where `once.py` is held."""

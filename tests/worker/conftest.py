@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from local.postgres import PostgresServer
+from local.postgres import PostgresServer, majors
 from local.sample.fill import fill_small
 from tests.worker.bench import Bench
 
@@ -23,15 +23,23 @@ def source():
         yield server
 
 
+class Servers(dict[int, PostgresServer]):
+    """Empty servers by major, started when they are asked for."""
+
+    def __missing__(self, major: int) -> PostgresServer:
+        if major not in majors():
+            pytest.skip(f"needs PostgreSQL {major}: apt-get install postgresql-{major}")
+        self[major] = PostgresServer(major).start()
+        return self[major]
+
+
 @pytest.fixture(scope="session")
 def servers():
-    """Empty servers by major, for what concerns all of a server; each test tidies up."""
-    started = [PostgresServer(major) for major in (15, 16, 18)]
-    try:
-        yield {server.major: server.start() for server in started}
-    finally:
-        for server in started:
-            server.stop()
+    """For what concerns all of a server; each test tidies up."""
+    started = Servers()
+    yield started
+    for server in started.values():
+        server.stop()
 
 
 @pytest.fixture

@@ -253,7 +253,9 @@ def odd(source):
         connection.execute("CREATE DATABASE odd TEMPLATE template0")
     with psycopg.connect(source.superuser_conninfo("odd"), autocommit=True) as connection:
         connection.execute(ODD)
-    return "odd"
+    yield "odd"
+    with psycopg.connect(source.superuser_conninfo(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE odd WITH (FORCE)")
 
 
 @pytest.mark.parametrize("engine", ["stream", "pg_restore"])

@@ -6,6 +6,7 @@ and whatever is announced could not be done by that login.
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 
@@ -31,15 +32,19 @@ LIMITS = re.compile("(SET|INHERIT).* of the ")
 
 @pytest.fixture(scope="module")
 def sources(servers):
-    """The roles script of each major, and what was on its server."""
-    made = {}
-    for major, server in servers.items():
+    """The roles script of a major, and what was on its server; made when it is asked for."""
+
+    @functools.cache
+    def made(major):
+        server = servers[major]
         nasty_roles.make(server)
         argv = [server.binaries / "pg_dumpall", "--roles-only"]
         environment = server.superuser_environment()
         script = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=True).stdout
-        made[major] = script, nasty_roles.found_on(server)
+        found = nasty_roles.found_on(server)
         nasty_roles.drop(server)
+        return script, found
+
     return made
 
 
@@ -57,7 +62,7 @@ def subjects(findings):
 
 @pytest.mark.parametrize("major", MAJORS)
 def test_a_script_reads_back_as_printed(sources, major):
-    script = parse([sources[major][0]])
+    script = parse([sources(major)[0]])
     assert not [s for s in script if isinstance(s, OtherStatement)]
     again = "\n".join(map(printed, script)).encode()
     assert parse([OPEN + again + CLOSE]) == script
@@ -65,7 +70,7 @@ def test_a_script_reads_back_as_printed(sources, major):
 
 @pytest.mark.parametrize("major", MAJORS)
 def test_what_differs_is_announced_and_what_is_announced_differs(sources, target, major):
-    script, expected = sources[major]
+    script, expected = sources(major)
     with psycopg.connect(target.admin_conninfo(), autocommit=True) as connection:
         sanitised = sanitise(parse([script]), read_role_target(connection))
         assert make(connection, "roles", sanitised.statements) == ()
@@ -105,7 +110,7 @@ def test_a_role_that_exists_is_never_weakened(sources, target, policy):
             ).format(role=sql.Identifier(SPELL), admin=sql.Identifier(target.admin))
         )
     before = nasty_roles.found_on(target)
-    script, source = sources[16]
+    script, source = sources(16)
     with psycopg.connect(target.admin_conninfo(), autocommit=True) as connection:
         read = read_role_target(connection)
         make(connection, "roles", sanitise(parse([script]), read, RolePolicy(policy)).statements)
@@ -123,7 +128,7 @@ def test_a_role_that_exists_is_never_weakened(sources, target, policy):
 
 
 def test_a_second_run_changes_nothing(sources, target):
-    script = parse([sources[16][0]])
+    script = parse([sources(16)[0]])
     with psycopg.connect(target.admin_conninfo(), autocommit=True) as connection:
         make(connection, "roles", sanitise(script, read_role_target(connection)).statements)
         once = nasty_roles.found_on(target)
