@@ -176,6 +176,8 @@ class _Choice:
             self._take_all()
         else:
             self._take_named()
+        if self._objects.content is not Content.DATA:  # which leaves all of these views out
+            self._drop_stand_ins()
         self._take_schemas()
         self._take_notes()
         self._drop_by_content()
@@ -302,6 +304,26 @@ class _Choice:
 
     def _missing(self, i: int) -> int:
         return next((need for need in self._needs(i) if need not in self.there), 0)
+
+    def _drop_stand_ins(self) -> None:
+        """Views whose rule cannot come would show no row: they go, and what needs them goes too."""
+        while bare := {view: rule for rule, view in self._stand_ins() if rule not in self.there}:
+            lost = set(bare)
+            for view, rule in bare.items():
+                self._why[view] = self._why[rule]
+            for i, _ in self._names:
+                need = next((need for need in self._needs(i) if need in lost), 0)
+                if i in self.there and need:
+                    self._why[i] = f"it needs {self._nodes[need]}, which is left out"
+                    lost.add(i)
+            self.there -= lost
+
+    def _stand_ins(self) -> Iterator[tuple[int, int]]:
+        """The views that are there and need a rule to be whole, each behind that rule."""
+        for i, node in self._names:
+            if _completes(node):
+                views = (need for need in self._needs(i) if self._kind(need) in _VIEWS)
+                yield from ((i, view) for view in views if view in self.there)
 
     def _take_schemas(self) -> None:
         """The schemas of all that is there, where the archive creates them."""

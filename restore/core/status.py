@@ -8,7 +8,7 @@ from typing import Any
 
 from restore.core.messages import Progress, Result, TableProgress
 from restore.core.plan import DatabaseStep
-from restore.core.state import Do, Phase, Restore, TaskState
+from restore.core.state import Do, Phase, Restore, TaskState, UndoState
 
 
 def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) -> dict[str, Any]:
@@ -28,6 +28,7 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         "databases": _databases(restore, progress),
         "warnings": restore.warnings,
         "notes": restore.notes,
+        "links": _links(restore),
         "history": [{"at": change.at, "status": change.phase} for change in restore.history],
     }
     if point is not None:
@@ -54,6 +55,20 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         failure = restore.failure
         body["error"] = {"code": failure.code, "message": failure.message, "hint": failure.hint}
     return body
+
+
+def _links(restore: Restore) -> dict[str, str]:
+    """Where there is more to read, or something to do now."""
+    base = f"/api/restores/{restore.id}"
+    links = {"self": base}
+    if restore.plan is not None:
+        links["plan"] = f"{base}/plan"
+    if restore.phase is Phase.AWAITING_APPROVAL:
+        links["approve"] = f"{base}/approve"
+    if restore.undo is not None and restore.undo.state is UndoState.OPEN:
+        links["undo"] = f"{base}/undo"
+    last = "report" if restore.ended else "cancel"
+    return {**links, last: f"{base}/{last}"}
 
 
 _WORDS = {

@@ -230,6 +230,26 @@ def test_what_refers_to_a_table_that_is_left_out_is_left_out_and_named():
     assert "CONSTRAINT customers customers_pkey" not in said
 
 
+def test_a_view_that_its_rule_cannot_complete_is_left_out():
+    """In the archive it is a stand-in first, which shows nothing."""
+    asked = objects(["app.grouped"])
+    assert "VIEW app.grouped" not in kept(asked)
+    assert warned(asked) == ["VIEW grouped: it needs TABLE app.customers, which is left out"]
+    both = kept(objects(["app.grouped", "app.customers"]))
+    assert {"VIEW app.grouped", "RULE app.grouped _RETURN"} <= both
+
+
+def test_what_needs_such_a_view_goes_with_it():
+    view = next(e for e in HEAD.entries.described("VIEW") if e.tag == "grouped")
+    over = replace(view, dump_id=9003, tag="over", dependencies=(view.dump_id,))
+    above = replace(view, dump_id=9004, tag="above", dependencies=(9003,))
+    more = replace(HEAD, entries=(*HEAD.entries, over, above))
+    scope = chosen(more, objects(no_tables=["app.customers"]))
+    assert {view.dump_id, 9003, 9004} <= scope.left_out
+    said = [finding.message for finding in scope.findings.warnings]
+    assert "VIEW above: it needs VIEW app.over, which is left out" in said
+
+
 def test_a_sequence_is_left_out_with_the_column_that_owns_it():
     found = kept(objects(no_tables=["app.orders"]))
     assert not {name for name in found if "orders" in name and "PUBLICATION" not in name}

@@ -41,6 +41,20 @@ def test_a_restore_that_waits_for_another_names_it():
     assert doing == "waiting for restore fedcba9876543210, which works on the same server"
 
 
+def links(story):
+    return {name: link.rpartition("/")[2] for name, link in shown(story)["links"].items()}
+
+
+def test_the_links_say_what_there_is_to_read_and_what_can_be_done():
+    at = Story().restore.id
+    assert links(Story()) == {"self": at, "cancel": "cancel"}
+    assert links(prepared()) == {"self": at, "plan": "plan", "cancel": "cancel"}
+    waits = links(approval.waiting())
+    assert waits == {"self": at, "plan": "plan", "approve": "approve", "cancel": "cancel"}
+    ended = links(afterwards.ended())
+    assert ended == {"self": at, "plan": "plan", "undo": "undo", "report": "report"}
+
+
 def test_a_running_database_shows_bytes_rate_and_time_left():
     news = Progress("database-0", 1, "data", NOW, 2_000, 10_000, 100.0)
     crm, shop = shown(prepared().done("roles"), [news])["databases"]

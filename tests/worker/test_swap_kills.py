@@ -19,6 +19,13 @@ BEFORE, RESTORING = f"crm__before_{ID[:8]}", f"crm__restoring_{ID[:8]}"
 PLACES = {"finish": {"crm": "new", BEFORE: "old"}, "undo": {"crm": "old", RESTORING: "new"}}
 
 
+@pytest.fixture(
+    scope="module", params=[18, *(pytest.param(m, marks=pytest.mark.soak) for m in (15, 16))]
+)
+def target(request, servers):
+    return servers[request.param]
+
+
 @pytest.fixture
 def stage(bench):
     return Stage(bench, "crm", old=("crm",))

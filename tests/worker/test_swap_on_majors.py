@@ -5,7 +5,6 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from local.postgres import PostgresServer
 from restore.core.options import OnExisting
 from restore.core.state import Phase, UndoState
 from tests.worker.bench import Bench
@@ -14,9 +13,8 @@ from tests.worker.test_swap import SWAPPED, UNDONE
 
 
 @pytest.fixture(scope="module", params=[15, 16])
-def target(request):
-    with PostgresServer(request.param) as server:
-        yield server
+def target(request, servers):
+    return servers[request.param]
 
 
 @pytest.fixture
