@@ -27,7 +27,7 @@ from local.postgres import PostgresServer, binaries
 from local.servicebus import Broker, QueueConfig, ServiceBus
 from local.vault import LocalVault
 from restore.adapters.storage import STATE_CONTAINER
-from restore.core.messages import REPORTS, TASKS
+from restore.core.messages import POISON, REPORTS, TASKS
 from restore.flows import CONTAINER_PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ class Stack(Part):
         self._workers: list[subprocess.Popen[bytes]] = []
         self._open = ExitStack()
         queue = QueueConfig(lock_seconds=lock_seconds, requires_duplicate_detection=True)
-        for name in (TASKS, REPORTS):
+        for name in (TASKS, REPORTS, POISON):
             self.broker.create_queue(name, queue)
 
     # ---- start and stop

@@ -23,18 +23,22 @@ from restore.core.events import (
     ParametersSet,
     PointFound,
     Polled,
+    Purged,
     Reported,
     Sent,
+    StillRead,
     Stumbled,
     TimeCame,
     Watched,
 )
-from restore.core.state import Command, Do, Restore, TaskState
+from restore.core.state import FINAL, Command, Do, Phase, Restore, TaskState
 from restore.core.tuning import BY_USER, before, differing
 from restore.errors import NotFoundError, RestoreError
 from restore.ports import Destination
 
 log = logging.getLogger("restore")
+
+_UNENDED = frozenset(Phase) - FINAL
 
 
 def perform(control: Control, restore: Restore, command: Command, now: datetime) -> list[Event]:
@@ -52,10 +56,12 @@ def perform(control: Control, restore: Restore, command: Command, now: datetime)
                 target = restore.request.target.address
                 return [Claimed(control.states.claim(target, restore.id))]
             case Do.CREATE_CONTAINER:
-                control.landing.create(restore.container)
+                control.landing.create(restore.container, restore.id)
                 return [ContainerCreated()]
             case Do.EXPIRE | Do.RETIRE | Do.COLLECT:
                 return [TimeCame(command.do)]
+            case Do.PURGE:
+                return [_purge(control, restore)]
             case Do.TUNE | Do.UNTUNE:
                 return [_set_parameters(control, restore, command.do)]
             case Do.FIND_POINT:
@@ -97,6 +103,17 @@ def _set_parameters(control: Control, restore: Restore, do: Do) -> Event:
         return ParametersSet(do)
     control.parameters.write(server, setting)
     return ParametersAsked(do)
+
+
+def _purge(control: Control, restore: Restore) -> Event:
+    """Delete the container, unless another restore has adopted it and is not through with it."""
+    for summary in control.states.summaries():
+        if summary.id == restore.id or summary.phase not in _UNENDED:
+            continue
+        if control.states.load(summary.id).restore.container == restore.container:
+            return StillRead()
+    control.landing.delete(restore.container, restore.id)
+    return Purged()
 
 
 def _find_point(control: Control, restore: Restore) -> Event:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from restore.core import life
 from restore.core.backup import Instance
+from restore.core.options import WhenBusy
 from restore.core.policy import Policy
 from restore.core.request import RestoreRequest, Source
+from restore.core.state import FINAL
 from restore.errors import InputError, NotFoundError
 from restore.ports import (
     Bus,
@@ -31,6 +34,12 @@ class TargetNotAllowedError(NotAllowedError):
 
 class VaultNotAllowedError(NotAllowedError):
     code = "vault-not-allowed"
+
+
+class ServerBusyError(InputError):
+    """Another restore works on the target, and the request does not want to wait for it."""
+
+    code = "server-busy"
 
 
 class ContainerNotAllowedError(NotAllowedError):
@@ -75,6 +84,17 @@ def check_allowed(control: Control, request: RestoreRequest) -> None:
             f"the landing account's containers are {control.landing.url('<name>')}",
         )
     check_vault(control, request.source)
+
+
+def check_free(control: Control, request: RestoreRequest) -> None:
+    """Raises ServerBusyError if the request refuses to wait, and another one is on its target."""
+    if request.when_busy is not WhenBusy.REFUSE:
+        return
+    address = request.target.address
+    for summary in control.states.summaries():
+        if summary.target == address and summary.phase not in FINAL:
+            found = life.busy(address, summary.id)
+            raise ServerBusyError(found.message, found.hint)
 
 
 def check_vault(control: Control, source: Source) -> None:

@@ -9,11 +9,12 @@ import hashlib
 import logging
 import re
 import secrets
+from datetime import datetime, timedelta
 from typing import Any
 
 from restore import __version__
 from restore.commands import perform
-from restore.control import Control, check_allowed, find_instance
+from restore.control import Control, check_allowed, check_free, find_instance
 from restore.core import intake, life, messages, report
 from restore.core.events import (
     Approved,
@@ -24,11 +25,18 @@ from restore.core.events import (
     Ticked,
     UndoAsked,
 )
+from restore.core.messages import REPORTS
 from restore.core.plan import Plan
 from restore.core.request import Source, approval, fingerprint, parse
-from restore.core.state import FINAL, Restore, UndoState
+from restore.core.state import FINAL, Phase, Restore, UndoState
 from restore.core.status import status
-from restore.errors import ConflictError, InputError, NotFoundError, RestoreError
+from restore.errors import (
+    ConflictError,
+    InputError,
+    MessageError,
+    NotFoundError,
+    RestoreError,
+)
 from restore.ports import Stored, Summary
 
 log = logging.getLogger("restore")
@@ -36,6 +44,8 @@ log = logging.getLogger("restore")
 _ID = re.compile(r"[0-9a-f]{16}")
 CONTAINER_PREFIX = "restore-"
 _SAVES = 20  # how often a save may lose against others before the caller is told to come again
+_SWEEP_MINUTE = 17  # once an hour is enough to look for what was left behind
+_UNENDED = frozenset(Phase) - FINAL
 _STEPS = 50  # how much one call carries out before it leaves the rest to the next tick
 
 
@@ -79,6 +89,8 @@ def start(control: Control, body: bytes, key: str | None = None) -> Restore:
     """
     request = parse(body)
     check_allowed(control, request)
+    if key is None:
+        check_free(control, request)
     restore_id = hashlib.sha256(key.encode()).hexdigest()[:16] if key else secrets.token_hex(8)
     container = request.source.container or control.landing.url(CONTAINER_PREFIX + restore_id)
     restore = life.begin(restore_id, request, container, control.clock())
@@ -183,6 +195,28 @@ def report_of(control: Control, restore_id: str) -> dict[str, Any]:
     return control.signer.sign(body) if control.signer else {"report": body, "signature": None}
 
 
+def health(control: Control) -> dict[str, Any]:
+    """Counts for who has no key: `status` is ok, or degraded where somebody should look.
+
+    Raises RestoreError where the state or the bus cannot be reached.
+    """
+    found = list(control.states.summaries())
+    late = control.clock() - timedelta(seconds=control.policy.stuck_seconds)
+    overdue = [s for s in found if s.due is not None and s.due < late]
+    unread = sum(summary.phase == "unreadable" for summary in found)
+    stuck = len({summary.id for summary in found if summary.is_stuck}.union(s.id for s in overdue))
+    letters = control.bus.dead_letters()
+    return {
+        "status": "degraded" if stuck or unread or any(letters.values()) else "ok",
+        "restores": {
+            "active": sum(summary.phase in _UNENDED for summary in found),
+            "stuck": stuck,
+            "unreadable": unread,
+        },
+        "deadLetters": dict(letters),
+    }
+
+
 def summaries(control: Control, limit: int = 200) -> list[Summary]:
     """The newest restores."""
     found = []
@@ -234,13 +268,16 @@ def file_landed(control: Control, event: str | bytes) -> None:
 
 
 def task_reported(control: Control, body: bytes) -> None:
-    """A worker stored a result. A report for a restore that is gone is dropped."""
-    report = messages.decode_report(body)
+    """A worker stored a result. What is no report, or of no restore, is set aside with its reason:
+
+    the trigger's host could only deliver it again and again.
+    """
     try:
-        control.states.load(report.restore)
-    except NotFoundError:
-        about = {"restore": report.restore, "task": report.task, "attempt": report.attempt}
-        log.warning("no restore for report", extra=about)
+        report = messages.decode_report(body)
+        known = control.states.load(report.restore)
+    except (MessageError, NotFoundError) as exc:
+        log.warning("report set aside", extra={"code": exc.code, "reason": exc.message})
+        control.bus.set_aside(REPORTS, body, exc)
         return
     result = control.records.result(report.restore, report.task, report.attempt)
     if result is None:
@@ -248,7 +285,7 @@ def task_reported(control: Control, body: bytes) -> None:
             f"result of {report.message_id}: expected one in storage, found none",
             "workers store a result before they report it: was the state container changed?",
         )
-    _carry_on(control, _apply(control, report.restore, Reported(result)))
+    _carry_on(control, _apply(control, report.restore, Reported(result), known))
 
 
 def tick(control: Control) -> int:
@@ -269,27 +306,48 @@ def tick(control: Control) -> int:
         except Exception as exc:
             exc.add_note(f"restore {restore_id}")
             troubles.append(exc)
+    if now.minute == _SWEEP_MINUTE:
+        _sweep(control, now)
     if troubles:
         raise ExceptionGroup(f"{len(troubles)} of {len(active)} restores", troubles)
     return len(active)
 
 
+def _sweep(control: Control, now: datetime) -> None:
+    """Delete containers whose restore nobody knows any more: they hold somebody's data."""
+    known = {summary.id for summary in control.states.summaries()}
+    patience = timedelta(hours=control.policy.keep_failed_files_hours)
+    for restore_id, changed in control.landing.made().items():
+        if restore_id not in known and now - changed > patience:
+            control.landing.delete(control.landing.url(CONTAINER_PREFIX + restore_id), restore_id)
+            log.warning("abandoned container deleted", extra={"restore": restore_id})
+
+
 # ---- load, decide, save ------------------------------------------------------------------------
 
 
-def _apply(control: Control, restore_id: str, event: Event) -> Stored:
-    """The state after `event`, saved. Whoever saves first wins; the others decide again."""
+def _apply(control: Control, restore_id: str, event: Event, known: Stored | None = None) -> Stored:
+    """The state after `event`, saved. Whoever saves first wins; the others decide again.
+
+    `known` is the state as it was a moment ago, if somebody has it: it saves reading it again.
+    """
     for _ in range(_SAVES):
-        stored = control.states.load(restore_id)
+        stored = known or control.states.load(restore_id)
         decided = life.decide(stored.restore, event, control.clock(), control.policy)
         if decided is stored.restore:
-            return stored
+            if known is None:
+                return stored
+            known = None  # what is there by now may be another one
+            continue
+        known = None
         try:
             saved = control.states.save(decided, stored.etag)
         except ConflictError:
             continue
         if decided.phase is not stored.restore.phase:
             _log_change(decided)
+        if decided.stuck and decided.stuck != stored.restore.stuck:
+            log.warning("stuck", extra={"restore": decided.id, "reason": decided.stuck})
         return saved
     raise ConflictError(f"restore {restore_id}: expected to save a change, found others faster")
 
@@ -303,7 +361,7 @@ def _carry_on(control: Control, stored: Stored) -> Restore:
             break
         events = perform(control, stored.restore, command, now)
         for event in events:
-            stored = _apply(control, stored.restore.id, event)
+            stored = _apply(control, stored.restore.id, event, stored)
         if not events:  # somebody else is at it
             break
     return stored.restore

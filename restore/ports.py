@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # who needs one port should not have to load what the others 
     from restore.core.messages import Progress, Report, TaskResult, Ticket
     from restore.core.state import Restore
     from restore.core.tuning import Setting
+    from restore.errors import RestoreError
 
 Clock = Callable[[], datetime]  # now, with the zone UTC
 
@@ -41,6 +42,7 @@ class Summary:
     updated: datetime
     target: str
     due: datetime | None = None  # when its next command is to be carried out
+    is_stuck: bool = False
 
 
 class States(Protocol):
@@ -86,17 +88,8 @@ class Records(Protocol):
         """The newest progress of each task that has any, by task id."""
 
 
-class Landing(Protocol):
-    """The storage account where Azure Backup puts files. Containers are named by URL."""
-
-    def url(self, container: str) -> str:
-        """The URL of a container of this account, whether it exists or not."""
-
-    def owns(self, url: str) -> bool:
-        """Whether `url` is a container of this account, and of nobody else's."""
-
-    def create(self, url: str) -> None:
-        """Create the container. Safe to repeat."""
+class Files(Protocol):
+    """What lies in containers of the landing account, named by URL."""
 
     def blobs(self, url: str) -> tuple[Blob, ...]:
         """Every blob in the container, by name. Raises NotFoundError without the container."""
@@ -112,6 +105,28 @@ class Landing(Protocol):
 
         Raises as `read` does.
         """
+
+
+class Landing(Files, Protocol):
+    """The storage account where Azure Backup puts files."""
+
+    def url(self, container: str) -> str:
+        """The URL of a container of this account, whether it exists or not."""
+
+    def owns(self, url: str) -> bool:
+        """Whether `url` is a container of this account, and of nobody else's."""
+
+    def create(self, url: str, restore_id: str) -> None:
+        """Create the container, with a mark that says for which restore. Safe to repeat."""
+
+    def delete(self, url: str, restore_id: str) -> None:
+        """Delete the container that was created for that restore, with all that is in it.
+
+        Safe to repeat. Raises ConflictError, and deletes nothing, where it does not bear that mark.
+        """
+
+    def made(self) -> Mapping[str, datetime]:
+        """Ids of the restores that the marks of containers name, and when each was changed last."""
 
 
 class Ranges(Protocol):
@@ -191,6 +206,15 @@ class Bus(Protocol):
     def send_report(self, report: Report) -> None:
         """Queue the news of a result. Safe to repeat."""
 
+    def set_aside(self, queue: str, body: bytes, why: RestoreError) -> None:
+        """Keep a message of `queue` that nobody can use, with the reason, for a person to see.
+
+        Safe to repeat: the same message is kept once.
+        """
+
+    def dead_letters(self) -> Mapping[str, int]:
+        """By queue, how many messages were dead-lettered or set aside: at most 100 are counted."""
+
 
 class Hold(Protocol):
     """A ticket in hand. The lock on its message is renewed until it is settled."""
@@ -203,6 +227,9 @@ class Hold(Protocol):
 
     def give_back(self) -> None:
         """Let another worker have it at once."""
+
+    def refuse(self, code: str, reason: str) -> None:
+        """Dead-letter the message. A lost lock is no error: the copy will be refused as well."""
 
 
 class Inbox(Protocol):
@@ -261,6 +288,7 @@ __all__ = [
     "Bus",
     "Clock",
     "Destination",
+    "Files",
     "Hold",
     "Inbox",
     "Landing",

@@ -62,6 +62,11 @@ class Settings:
     max_attempts: int
     approval_hours: float  # how long a plan waits for somebody to approve it
     undo_hours: float  # how long what was replaced is kept, where the request does not say
+    deadline_hours: float  # after which a restore is stopped, where the request does not say
+    keep_files_hours: float  # how long the vault's files are kept after the end
+    keep_failed_files_hours: float  # the same where nothing was published
+    max_databases: int  # of a restore at the same time
+    max_connections: int  # of all its databases' engines together
     pg_bindirs: tuple[str, ...]  # folders with psql and pg_restore, before those of Debian
     pg_sslmode: str  # libpq's word; anything below verify-full only for servers nearby
     pg_sslrootcert: str  # a file of root certificates, or "system"
@@ -92,6 +97,13 @@ def read(environment: Mapping[str, str]) -> Settings:
         max_attempts=reader.whole("RESTORE_MAX_ATTEMPTS", 3, most=100),
         approval_hours=reader.number("RESTORE_APPROVAL_HOURS", 24, most=_MOST_HOURS),
         undo_hours=reader.number("RESTORE_UNDO_HOURS", 72, most=_MOST_HOURS),
+        deadline_hours=reader.number("RESTORE_DEADLINE_HOURS", 72),
+        keep_files_hours=reader.number("RESTORE_KEEP_FILES_HOURS", 0, most=_MOST_HOURS, least=0),
+        keep_failed_files_hours=reader.number(
+            "RESTORE_KEEP_FAILED_FILES_HOURS", 72, most=_MOST_HOURS, least=0
+        ),
+        max_databases=reader.whole("RESTORE_MAX_DATABASES", 8, most=1000),
+        max_connections=reader.whole("RESTORE_MAX_CONNECTIONS", 256, most=10_000),
         pg_bindirs=tuple(filter(None, reader.text("RESTORE_PG_BINDIRS").split(":"))),
         pg_sslmode=reader.choice("RESTORE_PGSSLMODE", _SSL_MODES),
         pg_sslrootcert=reader.text("RESTORE_PGSSLROOTCERT", _DEBIAN_ROOTS),
@@ -134,22 +146,32 @@ class _Reader:
             self._problems.append(f"{name}: expected one of {', '.join(known)}, found {text!r}")
         return text
 
-    def number(self, name: str, default: float, most: float = 86_400 * 30) -> float:
-        return self._parsed(float, name, default, most, "a number")
+    def number(
+        self, name: str, default: float, most: float = 86_400 * 30, least: float | None = None
+    ) -> float:
+        """Above 0, or from `least` on."""
+        return self._parsed(float, name, default, most, "a number", least)
 
     def whole(self, name: str, default: int, most: int) -> int:
         return self._parsed(int, name, default, most, "a whole number")
 
     def _parsed(
-        self, kind: Callable[[str], _Number], name: str, default: _Number, most: float, what: str
+        self,
+        kind: Callable[[str], _Number],
+        name: str,
+        default: _Number,
+        most: float,
+        what: str,
+        least: float | None = None,
     ) -> _Number:
         text = self.text(name, str(default))
         try:
             number = kind(text)
         except ValueError:
             number = kind("-1")
-        if not 0 < number <= most:
-            expected = f"{what} above 0, {most:.0f} at most"
+        if not (0 < number <= most or number == least):
+            above = "above 0" if least is None else f"from {least:.0f} on"
+            expected = f"{what} {above}, {most:.0f} at most"
             self._problems.append(f"{name}: expected {expected}, found {text!r}")
         return number
 

@@ -69,4 +69,8 @@ def policy(settings: environment.Settings) -> Policy:
         max_attempts=settings.max_attempts,
         approval_hours=settings.approval_hours,
         undo_hours=settings.undo_hours,
+        deadline_hours=settings.deadline_hours,
+        keep_files_hours=settings.keep_files_hours,
+        keep_failed_files_hours=settings.keep_failed_files_hours,
+        max_databases=settings.max_databases,
     )

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from restore.core import messages, state
 from restore.core.backup import Instance, Operation, OperationState, Outcome, RecoveryPoint
 from restore.core.dumps import Blob
-from restore.core.messages import REPORTS, TASKS, Progress, Report, TaskResult, Ticket
+from restore.core.messages import POISON, REPORTS, TASKS, Progress, Report, TaskResult, Ticket
 from restore.core.state import Restore
 from restore.core.tuning import BY_DEFAULT, Setting
 from restore.errors import ConflictError, MessageError, NotFoundError, RestoreError, TransientError
@@ -75,6 +75,7 @@ class MemoryStates:
                 restore.updated,
                 address,
                 min(due, default=None),
+                bool(restore.stuck),
             )
 
     def _put(self, restore: Restore) -> Stored:
@@ -111,8 +112,12 @@ class MemoryRecords:
 class MemoryLanding:
     """One account; `put` is what Azure Backup, or a person with the portal, would do."""
 
-    def __init__(self, account: str = "https://landing.blob.core.windows.net") -> None:
+    def __init__(
+        self, account: str = "https://landing.blob.core.windows.net", clock: Clock = utc_now
+    ) -> None:
+        self.clock = clock
         self._account = account
+        self._marks: dict[str, tuple[str, datetime]] = {}
         self._containers: dict[str, dict[str, tuple[bytes, str]]] = {}
         self._etags = (f"0x{number:X}" for number in itertools.count(1))
         self.chunk_bytes = 4 * 1024 * 1024
@@ -122,7 +127,8 @@ class MemoryLanding:
         self._container(url)[name] = (content, etag)
         return Blob(name, len(content), etag)
 
-    def delete(self, url: str) -> None:
+    def drop(self, url: str) -> None:
+        """As somebody with the portal would."""
         del self._containers[self._name(url)]
 
     def url(self, container: str) -> str:
@@ -133,8 +139,24 @@ class MemoryLanding:
         plain = name.replace("-", "").isalnum() and name.isascii() and name == name.lower()
         return prefix == self._account and plain and 3 <= len(name) <= 63
 
-    def create(self, url: str) -> None:
+    def create(self, url: str, restore_id: str) -> None:
+        if self._name(url) not in self._containers:
+            self._marks[self._name(url)] = (restore_id, self.clock())
         self._containers.setdefault(self._name(url), {})
+
+    def delete(self, url: str, restore_id: str) -> None:
+        name = self._name(url)
+        if name in self._containers and self._marks.get(name, ("",))[0] != restore_id:
+            raise ConflictError(f"container {name}: expected a mark of {restore_id}, found another")
+        self._containers.pop(name, None)
+        self._marks.pop(name, None)
+
+    def made(self) -> Mapping[str, datetime]:
+        return {
+            restore_id: changed
+            for name, (restore_id, changed) in self._marks.items()
+            if name == f"restore-{restore_id}"
+        }
 
     def blobs(self, url: str) -> tuple[Blob, ...]:
         found = self._container(url)
@@ -310,6 +332,7 @@ class _Message:
 class DeadLetter:
     body: bytes
     reason: str
+    queue: str = TASKS
 
 
 @dataclass
@@ -324,7 +347,8 @@ class MemoryBus:
     lock_seconds: float = 60
     duplicate_seconds: float = 600
     max_deliveries: int = 10
-    dead_letters: list[DeadLetter] = field(default_factory=list)
+    buried: list[DeadLetter] = field(default_factory=list)
+    set_aside_messages: list[DeadLetter] = field(default_factory=list)
     _messages: list[_Message] = field(default_factory=list)
     _sent: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -334,6 +358,18 @@ class MemoryBus:
 
     def send_report(self, report: Report) -> None:
         self.send(REPORTS, report.message_id, messages.encode_report(report))
+
+    def set_aside(self, queue: str, body: bytes, why: RestoreError) -> None:
+        kept = DeadLetter(body, why.code, queue)
+        if kept not in self.set_aside_messages:
+            self.set_aside_messages.append(kept)
+
+    def dead_letters(self) -> Mapping[str, int]:
+        return {
+            TASKS: len(self.buried),
+            REPORTS: 0,
+            POISON: len(self.set_aside_messages),
+        }
 
     def send(
         self, queue: str, message_id: str, body: bytes, not_before: datetime | None = None
@@ -376,7 +412,9 @@ class MemoryBus:
             else:
                 taken.is_held = True
                 taken.deliveries += 1
-                hold = MemoryHold(messages.decode_ticket(taken.body), self._settler(taken))
+                hold = MemoryHold(
+                    messages.decode_ticket(taken.body), self._settler(taken), self._refuser(taken)
+                )
         try:
             yield hold
         finally:
@@ -401,7 +439,7 @@ class MemoryBus:
 
     def _bury(self, message: _Message, reason: str) -> None:
         self._messages.remove(message)
-        self.dead_letters.append(DeadLetter(message.body, reason))
+        self.buried.append(DeadLetter(message.body, reason))
 
     def _settler(self, message: _Message) -> Callable[[bool], None]:
         def settle(is_done: bool) -> None:
@@ -414,6 +452,15 @@ class MemoryBus:
 
         return settle
 
+    def _refuser(self, message: _Message) -> Callable[[str], None]:
+        def refuse(reason: str) -> None:
+            with self._changed:
+                if message in self._messages:
+                    self._bury(message, reason)
+                self._changed.notify_all()
+
+        return refuse
+
     def _let_go(self, message: _Message, is_settled: bool) -> None:
         if not is_settled:
             with self._changed:
@@ -422,10 +469,16 @@ class MemoryBus:
 
 
 class MemoryHold:
-    def __init__(self, ticket: Ticket, settle: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        ticket: Ticket,
+        settle: Callable[[bool], None],
+        refuse: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.ticket = ticket
         self.settled = False
         self._settle = settle
+        self._refuse = refuse
 
     @property
     def lost(self) -> bool:
@@ -436,6 +489,11 @@ class MemoryHold:
 
     def give_back(self) -> None:
         self._once(False)
+
+    def refuse(self, code: str, reason: str) -> None:
+        if not self.settled:
+            self.settled = True
+            self._refuse(code)
 
     def _once(self, is_done: bool) -> None:
         if not self.settled:

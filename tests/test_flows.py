@@ -10,6 +10,7 @@ from itertools import count, pairwise
 import pytest
 
 from restore import control, flows
+from restore.control import ServerBusyError
 from restore.core.backup import Instance, OperationState, Outcome, RecoveryPoint
 from restore.core.messages import REPORTS, DatabaseResult, Failure, Report, Result, TaskResult
 from restore.core.policy import Policy
@@ -80,11 +81,12 @@ def created(url, name):
 class World:
     """A control plane, and beside it one obedient worker. `trouble` is met at its port calls."""
 
-    def __init__(self, polls=1, trouble=None):
+    def __init__(self, polls=1, trouble=None, targets=("pg2.example.com:5432",), states=None):
+        self.targets = targets
         self.now = NOW
-        self.states = MemoryStates()
+        self.states = states or MemoryStates()
         self.records = MemoryRecords()
-        self.landing = MemoryLanding()
+        self.landing = MemoryLanding(clock=self.clock)
         self.vault = MemoryVault(self.landing, polls)
         self.vault.protect(INSTANCE)
         self.vault.back_up(INSTANCE, POINT, FILES)
@@ -112,7 +114,7 @@ class World:
             bus=wrap(self.bus),
             policy=POLICY,
             vaults=(VAULT, OTHER_VAULT),
-            targets=("pg2.example.com:5432",),
+            targets=self.targets,
         )
 
     def start(self, key="incident-1", **changes):
@@ -276,7 +278,7 @@ def sweep(strike, is_after, check, live=whole):
         trouble = world.control.states._trouble
         check(world, restore, f"{strike.__name__} at call {at}")
         if not trouble.met:
-            assert at > 50, "a restore takes more port calls than that"
+            assert at > 20, "a restore takes more port calls than that"
             return
 
 
@@ -298,7 +300,8 @@ def check_success(world, restore, where="as planned"):
     assert world.taken == TASKS, where
     assert [task.attempt for task in restore.tasks] == [1] * 4, where
     assert [blob.name for blob in restore.files] == sorted(FILES), where
-    assert (restore.outbox, restore.warnings, restore.failure) == ((), (), None), where
+    assert [c.do for c in restore.outbox] in ([], [Do.PURGE]), where
+    assert (restore.warnings, restore.failure) == ((), None), where
     assert world.bus.tickets == [], where
 
 
@@ -335,7 +338,7 @@ LONG_TASKS = ["prepare/1", "prepare/2", "roles/1", "database-0/1", "publish-0/1"
 def adoptable(world):
     """The URL of a container that has the files already."""
     url = world.landing.url("my-files")
-    world.landing.create(url)
+    world.landing.create(url, "0" * 16)
     for name, content in FILES.items():
         world.landing.put(url, name, content)
     return url
@@ -846,12 +849,16 @@ def test_a_report_without_a_result_comes_again():
     assert world.restore(restore_id).phase is Phase.PREPARING
 
 
-def test_a_report_for_a_restore_that_is_gone_is_dropped():
+def test_a_report_for_a_restore_that_is_gone_is_set_aside():
     world = World()
     flows.task_reported(world.control, report("f" * 16))
     world.records.put_result("e" * 16, TaskResult("prepare", 1, Result.DONE))
     flows.task_reported(world.control, report("e" * 16))
+    flows.task_reported(world.control, report("e" * 16))
+    assert [letter.reason for letter in world.bus.set_aside_messages] == ["not-found"] * 2
     assert list(world.states.summaries()) == []
+    health = flows.health(world.control)
+    assert (health["status"], health["deadLetters"]["restore-poison"]) == ("degraded", 2)
 
 
 def test_a_report_of_an_attempt_that_is_over_changes_nothing():
@@ -867,9 +874,11 @@ def test_a_report_of_an_attempt_that_is_over_changes_nothing():
 
 
 @pytest.mark.parametrize("message", [b"", b"{}", b'{"report":{},"version":1}'])
-def test_what_is_no_report_is_refused(message):
-    with pytest.raises(MessageError):
-        flows.task_reported(World().control, message)
+def test_what_is_no_report_is_set_aside_with_its_reason(message):
+    world = World()
+    flows.task_reported(world.control, message)
+    (letter,) = world.bus.set_aside_messages
+    assert (letter.body, letter.reason, letter.queue) == (message, "message", REPORTS)
 
 
 def test_a_ticket_is_sent_to_the_tasks_and_a_report_is_not():
@@ -1022,3 +1031,114 @@ def test_a_cancel_ends_it_at_any_time_but_publishing_is_seen_through(is_there, p
         flows.cancel(world.control, restore_id)
     assert world.end(restore_id).phase is phase
     assert world.taken == tasks
+
+
+# ---- files that are kept, and then are not ----------------------------------------------------
+
+
+def ended(world, **changes):
+    restore_id = world.start(**changes)
+    return restore_id, world.end(restore_id)
+
+
+def test_files_go_once_they_are_published_and_their_time_is_over():
+    world = World()
+    restore_id, restore = ended(world)
+    url = restore.container
+    world.jump(restore_id, lambda restore: restore.purged is not None)
+    with pytest.raises(NotFoundError):
+        world.landing.blobs(url)
+    assert world.restore(restore_id).outbox == ()
+
+
+def test_files_are_kept_for_as_long_as_the_request_says():
+    world = World()
+    restore_id, restore = ended(world, keepFiles=5)
+    assert len(world.landing.blobs(restore.container)) == len(FILES)
+    end = restore.ended_at
+    restore = world.jump(restore_id, lambda restore: restore.purged is not None)
+    assert restore.purged - end >= timedelta(hours=5)
+
+
+def test_what_failed_can_be_adopted_for_some_days_and_is_not_deleted_under_who_does():
+    world = World()
+    world.fails = {"roles": Failure("tool", "psql: expected exit 0, found 3")}
+    restore_id, restore = ended(world)
+    assert restore.phase is Phase.FAILED
+    (purge,) = [c for c in restore.outbox if c.do is Do.PURGE]
+    assert purge.due - restore.ended_at == timedelta(hours=POLICY.keep_failed_files_hours)
+    world.now = purge.due
+    world.fails = {}
+    adopting = flows.start(world.control, body({"container": restore.container}), "again").id
+    flows.tick(world.control)
+    assert world.restore(restore_id).purged is None
+    adopted = world.end(adopting)
+    assert adopted.phase is Phase.SUCCEEDED
+    assert Do.PURGE not in [c.do for c in adopted.outbox]
+    world.jump(restore_id, lambda restore: restore.purged is not None)
+
+
+def test_a_container_with_another_mark_is_left_alone_and_said_so():
+    world = World()
+    restore_id, restore = ended(world, keepFiles=1)
+    world.landing.drop(restore.container)
+    world.landing.create(restore.container, "f" * 16)
+    restore = world.jump(restore_id, lambda restore: bool(restore.warnings))
+    assert world.landing.blobs(restore.container) == ()
+    assert restore.warnings[0].startswith("landing container: expected to delete it, found: ")
+
+
+def test_containers_of_restores_nobody_knows_are_deleted_after_some_days():
+    world = World()
+    lost, young, known = "a" * 16, "b" * 16, world.start(keepFiles=100)
+    world.end(known)
+    world.landing.create(world.landing.url(f"restore-{lost}"), lost)
+    world.landing.create(world.landing.url("restore-others"), "c" * 16)
+    world.now += timedelta(hours=73)
+    world.landing.create(world.landing.url(f"restore-{young}"), young)
+    world.now = world.now.replace(minute=17)
+    flows.tick(world.control)
+    assert sorted(world.landing.made()) == sorted([young, known])
+    assert world.landing.blobs(world.landing.url("restore-others")) == ()
+
+
+# ---- who waits, who is refused, who is stuck ---------------------------------------------------
+
+
+def test_a_busy_server_is_refused_at_once_to_who_does_not_wait():
+    world = World()
+    prepared(world)
+    with pytest.raises(ServerBusyError, match="expected no other restore on it"):
+        flows.start(world.control, body(whenBusy="refuse"))
+    assert len(list(world.states.summaries())) == 1
+
+
+def test_of_two_that_come_at_the_same_time_the_one_that_does_not_wait_fails_untouched():
+    world = World()
+    first = world.start("first")
+    second = world.start("second", whenBusy="refuse")
+    assert world.end(first).phase is Phase.SUCCEEDED
+    restore = world.end(second)
+    assert (restore.phase, restore.failure.code) == (Phase.FAILED, "server-busy")
+    assert restore.tasks == ()
+
+
+def test_a_task_nobody_takes_is_stuck_until_somebody_does():
+    world = World()
+    restore_id = prepared(world)
+    assert flows.health(world.control)["status"] == "ok"
+    world.now += timedelta(seconds=POLICY.stuck_seconds)
+    flows.tick(world.control)
+    assert world.restore(restore_id).stuck.startswith("no worker has taken task prepare since ")
+    assert flows.health(world.control)["restores"] == {"active": 1, "stuck": 1, "unreadable": 0}
+    world.end(restore_id)
+    flows.tick(world.control)
+    assert world.restore(restore_id).stuck == ""
+    assert flows.health(world.control)["status"] == "ok"
+
+
+def test_nobody_carries_on_shows_though_no_timer_runs():
+    world = World()
+    prepared(world)
+    world.now += timedelta(hours=1)
+    assert flows.health(world.control)["restores"]["stuck"] == 1

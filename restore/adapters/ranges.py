@@ -14,7 +14,7 @@ import urllib3
 
 from restore.core.dumps import Blob
 from restore.errors import ArchiveError, ConflictError, InputError, NotFoundError, TransientError
-from restore.ports import Landing, Ranges
+from restore.ports import Files, Ranges
 
 _TRIES = 5  # in a row, without a single byte
 _PATIENCE_SECONDS = 60.0  # with a connection on which nothing comes
@@ -37,7 +37,7 @@ class SourceRefusedError(InputError):
 class BlobRanges:
     """A blob as it was listed, pinned by its ETag."""
 
-    def __init__(self, landing: Landing, url: str, blob: Blob) -> None:
+    def __init__(self, landing: Files, url: str, blob: Blob) -> None:
         self._landing, self._url, self._blob = landing, url, blob
         self.name, self.size_bytes, self.version = blob.name, blob.size_bytes, blob.etag
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from azure.servicebus import (
     ServiceBusReceivedMessage,
     ServiceBusReceiver,
     ServiceBusSender,
+    ServiceBusSubQueue,
 )
 from azure.servicebus import exceptions as foreign
 from azure.servicebus.amqp import AmqpMessageBodyType
@@ -25,6 +27,7 @@ from restore.adapters import azure_errors
 from restore.adapters.credentials import credential
 from restore.adapters.lock import LockKeeper
 from restore.core.messages import (
+    POISON,
     REPORTS,
     TASKS,
     Report,
@@ -45,6 +48,8 @@ from restore.ports import Hold
 from restore.settings import Connection
 
 _SEND_SECONDS = 30.0
+_COUNTED = 100
+_REASON_CHARACTERS = 4096  # Source: learn.microsoft.com, Service Bus dead-letter queues
 
 _ACCESS_HINT = (
     "the identity needs the roles Azure Service Bus Data Sender and Data Receiver on the namespace "
@@ -113,11 +118,16 @@ class ServiceBus:
     asking, and takes messages that nobody works on.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, counted_seconds: float = 15.0) -> None:
+        """A count of dead letters may be `counted_seconds` old: everybody may ask for it."""
         self._connection = connection
+        self._counted_seconds = counted_seconds
         self._client: ServiceBusClient | None = None
         self._senders: dict[str, ServiceBusSender] = {}
         self._sending = threading.Lock()
+        self._counting = threading.Lock()
+        self._counts: Mapping[str, int] = {}
+        self._counted_until = 0.0
 
     def close(self) -> None:
         with self._sending:
@@ -128,6 +138,29 @@ class ServiceBus:
 
     def send_report(self, report: Report) -> None:
         self._send(REPORTS, encode_report(report), report.message_id)
+
+    def set_aside(self, queue: str, body: bytes, why: RestoreError) -> None:
+        message_id = hashlib.sha256(body).hexdigest()
+        reason = why.message[:_REASON_CHARACTERS]
+        about: dict[str | bytes, Any] = {"queue": queue, "code": why.code, "reason": reason}
+        self._send(POISON, body, message_id, properties=about)
+
+    def dead_letters(self) -> Mapping[str, int]:
+        with self._counting:
+            if time.monotonic() >= self._counted_until:
+                self._counts = {queue: self._count(queue) for queue in (TASKS, REPORTS, POISON)}
+                self._counted_until = time.monotonic() + self._counted_seconds
+            return self._counts
+
+    def _count(self, queue: str) -> int:
+        """Without taking any. What was set aside is not dead: it lies in a queue of its own."""
+        part = None if queue == POISON else ServiceBusSubQueue.DEAD_LETTER
+        with (
+            _translated(f"queue {queue}"),
+            self._connect() as client,
+            client.get_queue_receiver(queue, sub_queue=part) as receiver,
+        ):
+            return len(receiver.peek_messages(_COUNTED))
 
     @contextmanager
     def take(self, wait_seconds: float) -> Iterator[Hold | None]:
@@ -144,13 +177,19 @@ class ServiceBus:
             hold.release()
 
     def _send(
-        self, queue: str, body: bytes, message_id: str, not_before: datetime | None = None
+        self,
+        queue: str,
+        body: bytes,
+        message_id: str,
+        not_before: datetime | None = None,
+        properties: Mapping[str | bytes, Any] | None = None,
     ) -> None:
         message = ServiceBusMessage(
             body,
             message_id=message_id,
             content_type="application/json",
             scheduled_enqueue_time_utc=not_before,
+            application_properties=dict(properties or {}),
         )
         with self._sending, _translated(f"queue {queue}"):
             try:
@@ -243,12 +282,21 @@ class TicketHold:
     def give_back(self) -> None:
         self._settle(ServiceBusReceiver.abandon_message)
 
+    def refuse(self, code: str, reason: str) -> None:
+        self._settle(
+            partial(
+                ServiceBusReceiver.dead_letter_message,
+                reason=code,
+                error_description=reason[:_REASON_CHARACTERS],
+            )
+        )
+
     def release(self) -> None:
         """Renew no more. Safe to repeat."""
         self._keeper.stop()
 
     def _settle(
-        self, settle: Callable[[ServiceBusReceiver, ServiceBusReceivedMessage], None]
+        self, settle: Callable[[ServiceBusReceiver, ServiceBusReceivedMessage], Any]
     ) -> None:
         """Through a fresh receiver: the one a message came by may be detached hours later.
 

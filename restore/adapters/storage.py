@@ -45,6 +45,7 @@ _JSON = ContentSettings(content_type="application/json")
 
 # Source: learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers
 _CONTAINER = re.compile(r"(?=.{3,63}\Z)[a-z0-9](-?[a-z0-9])*")
+_MARK = "restore"  # in a container's metadata: whose it is
 _ABSENT = "*"  # If-None-Match: only if there is no such blob
 
 
@@ -186,6 +187,7 @@ class BlobStates(_StateContainer):
                 updated=datetime.fromisoformat(blob.metadata["updated"]),
                 target=blob.metadata["target"],
                 due=_instant(blob.metadata.get("due", "")),
+                is_stuck="stuck" in blob.metadata,
             )
         except KeyError:
             pass
@@ -207,6 +209,7 @@ def _summarise(restore: Restore) -> Summary:
         updated=restore.updated,
         target=restore.request.target.address,
         due=min((command.due for command in restore.outbox), default=None),
+        is_stuck=bool(restore.stuck),
     )
 
 
@@ -216,8 +219,10 @@ def _instant(text: str) -> datetime | None:
 
 def _metadata(summary: Summary) -> dict[str, str]:
     due = {"due": summary.due.isoformat()} if summary.due else {}
+    stuck = {"stuck": "yes"} if summary.is_stuck else {}
     return {
         **due,
+        **stuck,
         "phase": summary.phase,
         "created": summary.created.isoformat(),
         "updated": summary.updated.isoformat(),
@@ -284,10 +289,35 @@ class BlobLanding:
     def owns(self, url: str) -> bool:
         return _container_of(url, self._account) is not None
 
-    def create(self, url: str) -> None:
+    def create(self, url: str, restore_id: str) -> None:
         container = self._container(url)
         with translated(_named(container), _ACCESS_HINT):
-            _create(container)
+            _create(container, {_MARK: restore_id})
+
+    def delete(self, url: str, restore_id: str) -> None:
+        container = self._container(url)
+        try:
+            with translated(_named(container), _ACCESS_HINT):
+                found = container.get_container_properties()
+                if found.metadata.get(_MARK) != restore_id:
+                    raise ConflictError(
+                        f"{_named(container)}: expected the mark of restore {restore_id},"
+                        " found none or another",
+                        "only what was made for a restore is deleted after it",
+                    )
+                container.delete_container()
+        except NotFoundError:
+            return
+
+    def made(self) -> Mapping[str, datetime]:
+        with translated("containers of the landing account", _ACCESS_HINT):
+            found = list(self._service.list_containers("restore-", include_metadata=True))
+        marked = ((container.metadata or {}, container) for container in found)
+        return {
+            metadata[_MARK]: container.last_modified
+            for metadata, container in marked
+            if container.name == f"restore-{metadata.get(_MARK)}"
+        }
 
     def blobs(self, url: str) -> tuple[Blob, ...]:
         container = self._container(url)
@@ -337,9 +367,9 @@ def _container_of(url: str, account: str) -> str | None:
     return name if prefix == account and _CONTAINER.fullmatch(name) else None
 
 
-def _create(container: ContainerClient) -> None:
+def _create(container: ContainerClient, metadata: dict[str, str] | None = None) -> None:
     try:
-        container.create_container()
+        container.create_container(metadata=metadata)
     except ResourceExistsError as exc:
         if code_of(exc) != "ContainerAlreadyExists":  # it is just being deleted
             raise

@@ -14,9 +14,12 @@ from restore.core.events import (
     Event,
     ParametersAsked,
     ParametersSet,
+    Purged,
     Reported,
     Sent,
+    StillRead,
     Stumbled,
+    Ticked,
     TimeCame,
     UndoAsked,
     Watched,
@@ -38,11 +41,21 @@ def afterwards(restore: Restore, now: datetime, policy: Policy) -> Restore:
         until = now + timedelta(hours=policy.undo_hours if hours is None else hours)
         undo = Undo(UndoState.OPEN, until)
         outbox = (Command(Do.RETIRE, until),)
+    if restore.request.source.container is None:  # what was adopted is its owner's
+        keep = timedelta(hours=_keep_hours(restore, policy))
+        outbox = (*outbox, Command(Do.PURGE, now + keep))
     if restore.tuned:
         outbox = (*outbox, Command(Do.UNTUNE, now))
     if restore.debts:
         outbox = (*outbox, Command(Do.COLLECT, now + timedelta(seconds=policy.debt_seconds)))
     return replace(restore, undo=undo, outbox=outbox)
+
+
+def _keep_hours(restore: Restore, policy: Policy) -> float:
+    """How long the files stay; where nothing came of them, another restore may want them."""
+    if restore.request.keep_files is not None:
+        return restore.request.keep_files
+    return policy.keep_files_hours if restore.published else policy.keep_failed_files_hours
 
 
 def _has_kept(restore: Restore) -> bool:
@@ -71,6 +84,12 @@ class Afterwards(Decider):
                 if restore.after:
                     return self.again(restore, Do.COLLECT, self.policy.debt_seconds)
                 return self.want("debts", replace(restore, debt_tries=restore.debt_tries + 1))
+            case Purged() if self.pending(Do.PURGE):
+                return replace(self.without(restore, Do.PURGE), purged=self.now)
+            case StillRead() if self.pending(Do.PURGE):
+                return self.again(restore, Do.PURGE, _HOUR_SECONDS)
+            case Ticked():
+                return self.stuck()
             case ParametersAsked(Do.UNTUNE) if self.pending(Do.UNTUNE):
                 return self.again(restore, Do.UNTUNE, self.policy.settle_seconds)
             case ParametersSet(Do.UNTUNE) if self.pending(Do.UNTUNE):
@@ -159,6 +178,10 @@ class Afterwards(Decider):
             said = f"server parameters: expected to put them back, found: {failure.message}"
             warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
             return self.again(warned, Do.UNTUNE, _HOUR_SECONDS)
+        if command.do is Do.PURGE:
+            said = f"landing container: expected to delete it, found: {failure.message}"
+            warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
+            return self.again(warned, Do.PURGE, _HOUR_SECONDS)
         task = self.restore.task(self.restore.after)
         return self.restore if task is None else self.task_failed(self.restore, task, failure)
 
@@ -188,7 +211,7 @@ class Afterwards(Decider):
         return replace(restore, outbox=outbox)
 
 
-_LATER = frozenset({Do.RETIRE, Do.COLLECT, Do.UNTUNE})
+_LATER = frozenset({Do.RETIRE, Do.COLLECT, Do.UNTUNE, Do.PURGE})
 _WAITED = {"undo": Do.CLAIM, "retire": Do.RETIRE, "debts": Do.COLLECT}
 _ENDS = {"undo": UndoState.DONE, "retire": UndoState.CLOSED}
 _FAILS = {

@@ -64,8 +64,14 @@ class Decider(ABC):
         sends = tuple(Command(Do.SEND, self.now, ticket, at) for ticket in tickets)
         others = tuple(command for command in restore.outbox if command.do is not Do.WATCH)
         watch = Command(Do.WATCH, self.later(self.policy.watch_seconds))
-        sent = replace(restore, outbox=(*others, *sends, watch))
-        return set_tasks(sent, ids, state=TaskState.SENT, sent=at or self.now)
+        chosen, when = frozenset(ids), at or self.now
+        tasks = tuple(
+            replace(task, state=TaskState.SENT, sent=when, since=task.since or when)
+            if task.id in chosen
+            else task
+            for task in restore.tasks
+        )
+        return replace(restore, tasks=tasks, outbox=(*others, *sends, watch))
 
     def sent(self, ticket: Ticket) -> Restore:
         outbox = tuple(command for command in self.restore.outbox if command.ticket != ticket)
@@ -109,7 +115,8 @@ class Decider(ABC):
     def try_again(self, restore: Restore, task: Task, failures: tuple[Failure, ...]) -> Restore:
         """The task once more, later each time."""
         wait_seconds = self.policy.retry_seconds * 2 ** (len(failures) - 1)
-        restore = set_tasks(restore, (task.id,), attempt=task.attempt + 1, failures=failures)
+        changes = {"attempt": task.attempt + 1, "since": None, "taken": False}
+        restore = set_tasks(restore, (task.id,), failures=failures, **changes)
         return self.send(restore, task.id, at=self.later(wait_seconds))
 
     def watched(self, seen: dict[str, datetime]) -> Restore:
@@ -119,13 +126,22 @@ class Decider(ABC):
         unsent = {command.ticket.task for command in restore.outbox if command.ticket}
         for task in restore.tasks:
             sent = task.sent or self.now
-            if task.state is not TaskState.SENT or max(sent, seen.get(task.id, sent)) > limit:
+            if task.state is not TaskState.SENT:
+                continue
+            if not task.taken and seen.get(task.id, sent) > sent:
+                restore = set_tasks(restore, (task.id,), taken=True)
+            if max(sent, seen.get(task.id, sent)) > limit:
                 continue
             if seen.get(task.id, sent) > sent:
                 return self.task_failed(restore, task, SILENT)
             if task.id not in unsent:
                 restore = self.send(restore, task.id)
         return restore
+
+    def stuck(self) -> Restore:
+        """The same restore, saying what of it has not gone on for too long; "" once it does."""
+        found = stuck(self.restore, self.now, self.policy)
+        return self.restore if found == self.restore.stuck else replace(self.restore, stuck=found)
 
     def stumbled(self, command: Command, failure: Failure) -> Restore:
         """Tried again later, or given up; but for watching: reports may arrive all the same."""
@@ -143,6 +159,23 @@ class Decider(ABC):
         return replace(self.restore, outbox=outbox)
 
 
+def stuck(restore: Restore, now: datetime, policy: Policy) -> str:
+    """What somebody should look at: a task that no worker takes, a command that is tried in vain.
+
+    Whoever thinks about a plan, or waits for another restore, is not stuck.
+    """
+    limit = now - timedelta(seconds=policy.stuck_seconds)
+    for task in restore.tasks:
+        if task.state is TaskState.SENT and not task.taken and (task.since or now) <= limit:
+            return f"no worker has taken task {task.id} since {task.since:%Y-%m-%d %H:%M:%S} UTC"
+    for command in restore.outbox:
+        if command.failures >= _STUCK_FAILURES:
+            return f"{command.do.value} was tried {command.failures} times in vain"
+        if command.due <= limit:
+            return f"{command.do.value} has been due since {command.due:%Y-%m-%d %H:%M:%S} UTC"
+    return ""
+
+
 def same(one: Command, other: Command) -> bool:
     """Whether both are the same thing to do, however often it was tried."""
     return one.do is other.do and one.ticket == other.ticket
@@ -157,9 +190,16 @@ def set_tasks(restore: Restore, ids: tuple[str, ...], **changes: object) -> Rest
 
 
 def union(known: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
-    return (*known, *(text for text in dict.fromkeys(more) if text not in known))
+    """What was said, each once; of very much the first part, so that a state stays small."""
+    if known and known[-1] == LEFT_OUT:
+        return known
+    said = (*known, *(text for text in dict.fromkeys(more) if text not in known))
+    return said if len(said) <= MOST_SAID else (*said[: MOST_SAID - 1], LEFT_OUT)
 
 
+MOST_SAID = 1000
+LEFT_OUT = "… and more, which the log has"
+_STUCK_FAILURES = 5
 _UNSAID = Failure("internal", "task: expected a reason for its failure, found none")
 SILENT = Failure(
     "worker-lost",

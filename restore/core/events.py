@@ -111,6 +111,16 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
+class Purged:
+    """The container that was made for this restore is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class StillRead:
+    """Another restore has adopted the container, and works with it."""
+
+
+@dataclass(frozen=True, slots=True)
 class UndoAsked:
     pass
 
@@ -167,6 +177,8 @@ Event = (
     | Approved
     | UndoAsked
     | TimeCame
+    | Purged
+    | StillRead
     | ParametersSeen
     | ParametersAsked
     | ParametersSet

@@ -42,7 +42,7 @@ from restore.core.events import (
 )
 from restore.core.facts import Finding
 from restore.core.messages import Failure, TaskResult
-from restore.core.options import Approval, Publish
+from restore.core.options import Approval, Publish, WhenBusy
 from restore.core.plan import Plan
 from restore.core.policy import Policy
 from restore.core.request import RestoreRequest
@@ -57,6 +57,7 @@ from restore.core.state import (
     TaskState,
 )
 
+_MOST_LANDED = 2000  # names kept of what events told: more than a backup has files
 _HURRY_SECONDS = 2.0  # between two looks at the vault's job, where files land
 
 
@@ -151,7 +152,9 @@ class _Life(Decider):
             case TimeCame(Do.EXPIRE) if self.is_due(Do.EXPIRE):
                 return self.stop(restore, _not_approved(self.policy))
             case Ticked() if self.overdue():
-                return self.stop(restore, _too_late(self.policy))
+                return self.stop(restore, _too_late(self.deadline_hours))
+            case Ticked():
+                return self.stuck()
         return restore
 
     # ---- while Azure Backup works
@@ -211,7 +214,8 @@ class _Life(Decider):
         hurried = self.amend(
             Do.POLL_JOB, lambda c: replace(c, due=self.now) if self.now < c.due <= hurry else c
         )
-        told = replace(hurried, landed=union(restore.landed, (name,)))
+        fits = name not in restore.landed and len(restore.landed) < _MOST_LANDED
+        told = replace(hurried, landed=(*restore.landed, name)) if fits else hurried
         if self.pending(Do.CLAIM) and not listed:  # not so quiet after all
             return self.next(told, Do.CLAIM, Do.LIST_FILES)
         return told
@@ -222,6 +226,8 @@ class _Life(Decider):
         """One restore works on a server at a time: they would give back what the other borrowed."""
         if holder == self.restore.id:
             return self.prepare(replace(self.restore, waits_for=""))
+        if self.restore.request.when_busy is WhenBusy.REFUSE:
+            return self.stop(self.restore, busy(self.restore.request.target.address, holder))
         waiting = replace(self.restore, waits_for=holder)
         return self.next(waiting, Do.CLAIM, Do.CLAIM, self.later(self.policy.poll_seconds))
 
@@ -328,6 +334,7 @@ class _Life(Decider):
         for group in _groups(restore.tasks):
             waiting = [task.id for task in group if task.state is TaskState.WAITING]
             ready = [name for name in waiting if _is_ready(restore, name)]
+            ready = self.admitted(group, ready)
             if "finish" in ready:
                 restore = replace(restore, phase=Phase.FINISHING)
             if ready:
@@ -335,6 +342,13 @@ class _Life(Decider):
             if ready or any(task.state not in _OVER for task in group):
                 return restore
         return self.end(restore)
+
+    def admitted(self, group: list[Task], ready: list[str]) -> list[str]:
+        """Of the databases only so many at the same time, in their order; of all else, all."""
+        at_work = sum(task.kind == "database" and task.state is TaskState.SENT for task in group)
+        databases = [name for name in ready if name.startswith("database-")]
+        kept = set(databases[max(0, self.policy.max_databases - at_work) :])
+        return [name for name in ready if name not in kept]
 
     # ---- ends
 
@@ -363,9 +377,13 @@ class _Life(Decider):
         finish = self.restore.task("finish")
         return finish is not None and finish.state is not TaskState.WAITING
 
+    @property
+    def deadline_hours(self) -> float:
+        return self.restore.request.deadline_hours or self.policy.deadline_hours
+
     def overdue(self) -> bool:
         """The time in which somebody thinks about the plan does not count: it has its own limit."""
-        restore, limit = self.restore, timedelta(hours=self.policy.deadline_hours)
+        restore, limit = self.restore, timedelta(hours=self.deadline_hours)
         waits = restore.phase is Phase.AWAITING_APPROVAL
         late = self.now - _working_since(restore) > limit
         return late and not waits and not restore.stopping and not self.publishing()
@@ -477,10 +495,18 @@ def _is_ready(restore: Restore, task_id: str) -> bool:
     return proof is None or proof.state is TaskState.DONE
 
 
-def _too_late(policy: Policy) -> Failure:
+def busy(target: str, holder: str) -> Failure:
+    return Failure(
+        "server-busy",
+        f"target {target}: expected no other restore on it, found {holder}",
+        'wait for its end, or ask with "whenBusy": "queue"',
+    )
+
+
+def _too_late(hours: float) -> Failure:
     return Failure(
         "deadline",
-        f"restore: expected to end within {policy.deadline_hours:g} hours, found it still running",
+        f"restore: expected to end within {hours:g} hours, found it still running",
         "the status shows which task it was at",
     )
 

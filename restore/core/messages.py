@@ -20,6 +20,7 @@ from restore.errors import MessageError, RestoreError, TransientError
 
 TASKS = "restore-tasks"
 REPORTS = "restore-reports"
+POISON = "restore-poison"  # what is no message of ours, with its reason; nobody takes from it
 
 _Id = Annotated[str, Field(pattern=r"\A[0-9a-f]{16}\z")]
 _TaskId = Annotated[str, Field(pattern=r"\A[a-z]{1,20}(-[0-9]{1,5})?\z")]

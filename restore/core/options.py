@@ -20,6 +20,13 @@ class Publish(StrEnum):
     EACH = "each"  # each when it is proven: what fails holds up no other
 
 
+class WhenBusy(StrEnum):
+    """What to do while another restore works on the target server."""
+
+    QUEUE = "queue"  # wait for its end
+    REFUSE = "refuse"
+
+
 class Approval(StrEnum):
     """Does a person have to agree to the plan?"""
 

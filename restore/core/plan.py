@@ -20,7 +20,7 @@ from restore.core.facts import DumpFacts, Existing, Finding, Findings, Locale, T
 from restore.core.fields import NAME_LIMIT_BYTES
 from restore.core.managed import Powers, powers
 from restore.core.options import OnExisting, Roles, Script
-from restore.core.preflight import Case, Name, capacity, server
+from restore.core.preflight import Case, Name, Room, capacity, server
 from restore.core.request import RestoreRequest
 from restore.core.role_script import GrantRole
 
@@ -79,6 +79,7 @@ class Plan:
 
 
 _NOTHING = Findings()
+_ROOM = Room()
 
 
 def plan(
@@ -90,6 +91,7 @@ def plan(
     created_roles: Collection[str] = (),
     schema_databases: Collection[str] = (),
     found: Findings = _NOTHING,
+    room: Room = _ROOM,
 ) -> Plan:
     """The plan for `request`, with every refusal and warning at once.
 
@@ -97,7 +99,7 @@ def plan(
     the schema script knows; `found` is what there is to say of the roles.
     """
     by_name = tuple(sorted(facts, key=lambda fact: (fact.database, fact.blob.name)))
-    case = Case(request, dumps, by_name, target, frozenset(created_roles))
+    case = Case(request, dumps, by_name, target, frozenset(created_roles), room)
     steps = [_step(case, fact, restore_id) for fact in case.chosen]
     steps += _schema_steps(case, schema_databases, restore_id)
     names = [Name(step.name, step.target, bool(step.before)) for step in steps]

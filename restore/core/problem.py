@@ -17,6 +17,7 @@ _STATUS = {
     "not-approvable": 409,
     "not-undoable": 409,
     "not-ended": 409,
+    "server-busy": 409,
     "signing-key": 500,
     "target-not-allowed": 403,
     "vault-not-allowed": 403,

@@ -47,6 +47,7 @@ from restore.core.options import (
     Publish,
     Roles,
     Script,
+    WhenBusy,
     WithoutPassword,
 )
 from restore.core.request_error import (
@@ -271,7 +272,11 @@ class RestoreRequest:
     server_parameters: Annotated[dict[str, Text], AfterValidator(_tunable)] = field(
         default_factory=dict
     )
-    undo_hours: Annotated[float, Field(ge=0, le=24 * 90)] | None = None  # None: the installation's
+    when_busy: WhenBusy = WhenBusy.QUEUE
+    # None: what the installation's settings say.
+    undo_hours: Annotated[float, Field(ge=0, le=24 * 90)] | None = None
+    keep_files: Annotated[float, Field(ge=0, le=24 * 90)] | None = None  # hours after the end
+    deadline_hours: Annotated[float, Field(gt=0, le=24 * 30)] | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -60,6 +60,7 @@ class Do(StrEnum):
     RETIRE = "retire"  # what was replaced, once it is too late to undo
     TUNE = "tune"  # the server's parameters, before it is restored to
     UNTUNE = "untune"  # put back as they were
+    PURGE = "purge"  # the container that was made for the vault's files
     COLLECT = "collect"  # debts: what should have been given back, and was not
 
 
@@ -103,6 +104,8 @@ class Task:
     attempt: int = 1
     sent: datetime | None = None
     failures: tuple[Failure, ...] = ()  # how earlier attempts ended
+    since: datetime | None = None  # when this attempt was first sent
+    taken: bool = False  # a worker gave a sign of life for this attempt
     result: TaskResult | None = None
 
     @property
@@ -168,6 +171,8 @@ class Restore:
     undo: Undo | None = None
     debts: tuple[str, ...] = ()  # what should have been given back or dropped, and was not
     debt_tries: int = 0  # how often that was tried since
+    purged: datetime | None = None  # when the files were deleted
+    stuck: str = ""  # what has not gone on for too long
     after: str = ""  # the task that is to be done after the end, once the server is ours
     failure: Failure | None = None
     cancelled: bool = False
@@ -206,9 +211,15 @@ _RESTORE = TypeAdapter(Restore)
 
 
 def encode(restore: Restore) -> bytes:
-    """The state as JSON. What is None is left out, so that an older release can read it too."""
+    """The state as JSON. What is None is left out: nobody has to know the field."""
     return _RESTORE.dump_json(restore, by_alias=True, exclude_none=True)
 
 
 def decode(body: bytes) -> Restore:
-    return _RESTORE.validate_json(body)
+    """The state that `encode` wrote, here or in another release.
+
+    What an older release did not write has its default; what a newer one added is left out, and is
+    lost when the state is saved. Raises ValueError for a version or a word that this one does not
+    know: such a state is left alone.
+    """
+    return _RESTORE.validate_json(body, extra="ignore")

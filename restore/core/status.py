@@ -47,6 +47,13 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         body["undo"] = {"state": restore.undo.state, "until": restore.undo.until}
     if restore.request.dry_run:
         body["dryRun"] = True
+    if restore.stuck:
+        body["stuck"] = restore.stuck
+    if restore.purged is not None:
+        body["filesPurged"] = restore.purged
+    for command in restore.outbox:
+        if command.do is Do.PURGE:
+            body["filesKeptUntil"] = command.due
     if restore.debts:
         body["debts"] = restore.debts
     if restore.job is not None:

@@ -18,7 +18,7 @@ from restore.engine import ledger
 from restore.errors import RestoreError, TransientError
 from restore.worker import fence, properties, public, role_settings
 from restore.worker.borrowed import borrow
-from restore.worker.digest import DigestingLanding
+from restore.worker.digest import DigestingFiles
 from restore.worker.job import Job
 from restore.worker.load import Loaded, load
 from restore.worker.stop import StoppedError
@@ -42,7 +42,7 @@ def run(job: Job) -> TaskResult:
     """
     started = time.monotonic()
     step = job.step
-    landing = DigestingLanding(job.landing)
+    landing = DigestingFiles(job.landing)
     job = replace(job, landing=landing)
     connection = fence.hold(job, step)
     with job.using(connection):

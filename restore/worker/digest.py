@@ -7,34 +7,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from restore.core.dumps import Blob
-from restore.ports import Landing
+from restore.ports import Files
 
 
 @dataclass(slots=True)
-class DigestingLanding:
-    """A landing account as it is, which remembers the hash of each blob that was streamed whole."""
+class DigestingFiles:
+    """The files as they are; it remembers the hash of each blob that was streamed whole."""
 
-    landing: Landing
+    files: Files
     digests: dict[tuple[str, str], str] = field(default_factory=dict)  # by name and ETag
 
-    def url(self, container: str) -> str:
-        return self.landing.url(container)
-
-    def owns(self, url: str) -> bool:
-        return self.landing.owns(url)
-
-    def create(self, url: str) -> None:
-        self.landing.create(url)
-
     def blobs(self, url: str) -> tuple[Blob, ...]:
-        return self.landing.blobs(url)
+        return self.files.blobs(url)
 
     def read(self, url: str, blob: Blob, offset: int, size_bytes: int) -> bytes:
-        return self.landing.read(url, blob, offset, size_bytes)
+        return self.files.read(url, blob, offset, size_bytes)
 
     def stream(self, url: str, blob: Blob) -> Iterator[bytes]:
         digest, size_bytes = hashlib.sha256(), 0
-        for chunk in self.landing.stream(url, blob):
+        for chunk in self.files.stream(url, blob):
             digest.update(chunk)
             size_bytes += len(chunk)
             yield chunk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import psycopg
@@ -13,10 +13,11 @@ from restore.adapters.postgres import Connection, Server, translated
 from restore.adapters.tools import Client
 from restore.core.messages import DatabaseResult, Result, TaskResult, Ticket
 from restore.core.plan import DatabaseStep, Plan
+from restore.core.preflight import Room
 from restore.core.state import Restore
 from restore.engine.meter import Meter
 from restore.errors import MessageError
-from restore.ports import Landing, Secrets
+from restore.ports import Files, Secrets
 from restore.worker.stop import Stop
 
 
@@ -25,6 +26,7 @@ class Limits:
     """What one task may use of this machine, and how patient it is."""
 
     jobs: int = 2  # sessions side by side
+    room: Room = field(default_factory=Room)  # of all tasks together, on the target
     scratch_bytes: int = 2 * 1024**3  # larger dumps go through a pipe
     fence_seconds: float = 60.0  # the cleanup's patience with a worker that must stop
     publish_tries: int = 3  # five seconds each, while sessions we may not end are in the way
@@ -37,7 +39,7 @@ class Job:
     ticket: Ticket
     restore: Restore
     server: Server
-    landing: Landing
+    landing: Files
     secrets: Secrets
     clients: Mapping[int, Client]
     limits: Limits

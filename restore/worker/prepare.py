@@ -80,6 +80,7 @@ def run(job: Job) -> TaskResult:
             sanitised.created,
             known,
             findings(job, sanitised),
+            job.limits.room,
         ),
         data_as_of=_timestamp(job, dumps),
         warnings=tuple(one.warning for one in described if one.warning),

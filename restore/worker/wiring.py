@@ -13,6 +13,7 @@ from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets, NoSecrets
 from restore.adapters.servicebus import ServiceBus
 from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
 from restore.adapters.tools import find_clients
+from restore.core.preflight import Room
 from restore.errors import ToolError
 from restore.ports import Secrets
 from restore.settings import Settings
@@ -49,7 +50,11 @@ def connected(settings: Settings) -> Iterator[Worker]:
             targets=settings.targets,
             tls=Tls(settings.pg_sslmode, settings.pg_sslrootcert),
             clients=clients,
-            limits=Limits(jobs=settings.restore_jobs, scratch_bytes=settings.scratch_bytes),
+            limits=Limits(
+                jobs=settings.restore_jobs,
+                scratch_bytes=settings.scratch_bytes,
+                room=Room(settings.max_databases, settings.max_connections),
+            ),
         )
 
 

@@ -15,7 +15,7 @@ from restore.core.request import Target
 from restore.core.state import Restore
 from restore.engine.meter import Meter
 from restore.errors import NotFoundError, RestoreError, TargetError
-from restore.ports import Bus, Clock, Hold, Inbox, Landing, Login, Records, Secrets, States
+from restore.ports import Bus, Clock, Files, Hold, Inbox, Login, Records, Secrets, States
 from restore.worker import after, cleanup, database, finish, prepare, roles
 from restore.worker.job import Job, Limits
 from restore.worker.stop import Reason, Stop, StoppedError
@@ -50,7 +50,7 @@ class Worker:
     clock: Clock
     states: States
     records: Records
-    landing: Landing
+    landing: Files
     bus: Bus
     inbox: Inbox
     secrets: Secrets
@@ -73,6 +73,10 @@ def work(worker: Worker, hold: Hold) -> None:
     ticket = hold.ticket
     result = worker.records.result(ticket.restore, ticket.task, ticket.attempt)
     if result is None:
+        if not _exists(worker, ticket):
+            _log(ticket, "refused")
+            hold.refuse(NotFoundError.code, f"restore {ticket.restore}: expected one, found none")
+            return
         restore = _expecting(worker, ticket)
         if restore is None:
             _log(ticket, "not expected")
@@ -93,6 +97,14 @@ def work(worker: Worker, hold: Hold) -> None:
             return
     worker.bus.send_report(Report(ticket.restore, ticket.task, ticket.attempt))
     hold.complete()
+
+
+def _exists(worker: Worker, ticket: Ticket) -> bool:
+    try:
+        worker.states.load(ticket.restore)
+    except NotFoundError:
+        return False
+    return True
 
 
 def _expecting(worker: Worker, ticket: Ticket) -> Restore | None:

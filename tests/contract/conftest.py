@@ -25,7 +25,7 @@ from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
 from restore.core import life
 from restore.core.backup import Instance, RecoveryPoint
 from restore.core.dumps import Blob
-from restore.core.messages import REPORTS, TASKS
+from restore.core.messages import POISON, REPORTS, TASKS
 from restore.core.request import parse
 from restore.core.state import Restore
 from restore.ports import Bus, Inbox, Landing, Records, Secrets, States, Vault
@@ -77,6 +77,10 @@ def records(request: pytest.FixtureRequest) -> Iterator[Records]:
     real.close()
 
 
+OWNER = "0123456789abcdef"
+"""The restore that containers are made for."""
+
+
 @dataclass
 class Yard:
     """A landing account, with what only its owner can do."""
@@ -87,7 +91,7 @@ class Yard:
 
     def container(self) -> str:
         url = self.landing.url(f"restore-{secrets.token_hex(8)}")
-        self.landing.create(url)
+        self.landing.create(url, OWNER)
         return url
 
 
@@ -95,7 +99,7 @@ class Yard:
 def yard(request: pytest.FixtureRequest) -> Iterator[Yard]:
     if request.param == "fake":
         fake = MemoryLanding()
-        yield Yard(fake, fake.put, fake.delete)
+        yield Yard(fake, fake.put, fake.drop)
         return
     storage = request.getfixturevalue("azurite")
     client: BlobServiceClient = request.getfixturevalue("account")
@@ -141,7 +145,7 @@ def fake_line() -> Iterator[Line]:
         bus,
         bus,
         lambda body: bus.send(TASKS, secrets.token_hex(8), body),
-        lambda: [(letter.body, letter.reason) for letter in bus.dead_letters],
+        lambda: [(letter.body, letter.reason) for letter in bus.buried],
         advance,
         lambda: len(bus.reports()),
     )
@@ -152,8 +156,9 @@ def real_line() -> Iterator[Line]:
     config = QueueConfig(lock_seconds=LOCK_SECONDS, requires_duplicate_detection=True)
     broker.create_queue(TASKS, config)
     broker.create_queue(REPORTS, config)
+    broker.create_queue(POISON, config)
     with LocalBus(broker) as local:
-        bus = ServiceBus(Connection(local.connection_string))
+        bus = ServiceBus(Connection(local.connection_string), counted_seconds=0)
 
         def send(body: bytes) -> None:
             with (

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from restore.core.messages import Report, Ticket
+from restore.core.messages import POISON, REPORTS, TASKS, Report, Ticket
+from restore.errors import MessageError
 from tests.contract.conftest import LOCK_SECONDS
 
 # The SDK leaves the sockets of connections that were idle too long to the garbage collector.
@@ -87,3 +88,21 @@ def test_reports_have_a_queue_of_their_own(line):
     with line.inbox.take(0.2) as nothing:
         assert nothing is None
     assert line.reports() == 1
+
+
+def test_a_ticket_that_is_refused_is_dead_lettered_with_its_reason(line):
+    line.bus.send_ticket(FIRST)
+    with line.inbox.take(SOON) as hold:
+        hold.refuse("not-found", "restore: expected one, found none")
+    with line.inbox.take(0.2) as nothing:
+        assert nothing is None
+    assert [reason for _, reason in line.dead_letters()] == ["not-found"]
+    assert line.bus.dead_letters()[TASKS] == 1
+
+
+def test_what_is_set_aside_is_counted_once(line):
+    assert set(line.bus.dead_letters()) == {TASKS, REPORTS, POISON}
+    why = MessageError("report: expected one, found something else")
+    line.bus.set_aside(REPORTS, b"\x00 not JSON", why)
+    line.bus.set_aside(REPORTS, b"\x00 not JSON", why)
+    assert line.bus.dead_letters()[POISON] == 1

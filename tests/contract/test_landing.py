@@ -1,9 +1,12 @@
 """The containers Azure Backup fills, in memory and in storage."""
 
+import secrets
+
 import pytest
 
 from restore.core.dumps import Blob
 from restore.errors import ConflictError, InputError, NotFoundError
+from tests.contract.conftest import OWNER
 
 ODD = 'b5_database_Größe & 100% "o\'k" a+b?.sql'
 
@@ -11,7 +14,7 @@ ODD = 'b5_database_Größe & 100% "o\'k" a+b?.sql'
 def test_a_container_is_created_once_however_often_it_is_asked_for(yard):
     url = yard.container()
     yard.put(url, "one", b"1")
-    yard.landing.create(url)
+    yard.landing.create(url, OWNER)
     assert [blob.name for blob in yard.landing.blobs(url)] == ["one"]
 
 
@@ -110,8 +113,40 @@ def test_only_containers_of_the_account_are_its_own(yard):
 def test_nothing_is_asked_of_an_account_that_is_not_ours(yard):
     foreign = "https://other.blob.core.windows.net/restore-1"
     with pytest.raises(InputError):
-        yard.landing.create(foreign)
+        yard.landing.create(foreign, OWNER)
     with pytest.raises(InputError):
         yard.landing.blobs(foreign)
     with pytest.raises(InputError):
         yard.landing.read(foreign, Blob("a", 1, "0x1"), 0, 1)
+
+
+def test_a_container_is_deleted_by_the_restore_it_was_made_for_however_often(yard):
+    url = yard.container()
+    yard.put(url, "one", b"1")
+    yard.landing.delete(url, OWNER)
+    yard.landing.delete(url, OWNER)
+    with pytest.raises(NotFoundError):
+        yard.landing.blobs(url)
+
+
+def test_no_other_restore_can_delete_it(yard):
+    url = yard.container()
+    yard.put(url, "one", b"1")
+    with pytest.raises(ConflictError):
+        yard.landing.delete(url, "f" * 16)
+    assert [blob.name for blob in yard.landing.blobs(url)] == ["one"]
+
+
+def test_nothing_outside_of_the_account_is_deleted(yard):
+    with pytest.raises(InputError):
+        yard.landing.delete("https://other.blob.core.windows.net/restore-1", OWNER)
+
+
+def test_containers_tell_for_whom_they_were_made(yard):
+    restore_id = secrets.token_hex(8)
+    yard.container()  # of another name than its mark's
+    yard.landing.create(yard.landing.url(f"restore-{restore_id}"), restore_id)
+    made = yard.landing.made()
+    assert restore_id in made
+    assert OWNER not in made
+    assert made[restore_id].tzinfo is not None

@@ -8,12 +8,13 @@ import pytest
 from restore.core.backup import OperationState, Selection, choose
 from restore.errors import InputError, TransientError
 from restore.ports import Destination
+from tests.contract.conftest import OWNER
 
 
 @pytest.fixture
 def landing(safe):
     url = safe.landing.url(f"restore-{secrets.token_hex(8)}")
-    safe.landing.create(url)
+    safe.landing.create(url, OWNER)
     return Destination(url)
 
 

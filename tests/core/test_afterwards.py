@@ -11,9 +11,12 @@ from restore.core.events import (
     ParametersAsked,
     ParametersSeen,
     ParametersSet,
+    Purged,
     Reported,
     Sent,
+    StillRead,
     Stumbled,
+    Ticked,
     TimeCame,
     UndoAsked,
     Watched,
@@ -23,6 +26,7 @@ from restore.core.options import OnExisting
 from restore.core.state import Command, Do, Phase, TaskState, UndoState
 from restore.core.tuning import Setting
 from tests.core.test_life import (
+    ADOPT,
     BROKEN,
     LOST,
     NOW,
@@ -77,7 +81,7 @@ def test_what_was_replaced_is_kept_for_a_while_and_then_dropped():
     assert (undo(story), story.tickets) == (UndoState.CLOSING, ["retire"])
     assert story.restore.at_work
     story.done("retire")
-    assert (undo(story), story.restore.outbox, story.restore.phase) == (
+    assert (undo(story), story.outbox, story.restore.phase) == (
         UndoState.CLOSED,
         (),
         Phase.SUCCEEDED,
@@ -107,7 +111,7 @@ def seconds(number):
 )
 def test_where_nothing_is_kept_there_is_nothing_to_undo(steps):
     story = ended(steps=steps)
-    assert (story.restore.undo, story.restore.outbox) == (None, ())
+    assert (story.restore.undo, story.outbox) == (None, ())
     assert life.decide(story.restore, UndoAsked(), story.now, POLICY) is story.restore
 
 
@@ -182,7 +186,7 @@ def test_what_cannot_be_dropped_is_a_debt():
     (said,) = story.restore.debts
     assert said.startswith("what was replaced: expected to drop it, found: ")
     story.on(TimeCame(Do.COLLECT), after=POLICY.debt_seconds).done("debts")
-    assert (story.restore.debts, story.restore.outbox) == ((), ())
+    assert (story.restore.debts, story.outbox) == ((), ())
 
 
 # ---- debts
@@ -192,7 +196,7 @@ def test_debts_are_collected_later_each_time_and_once_they_are_paid_no_more():
     story = ended(steps=(step("crm"),), debts=(OWED,))
     waits = []
     for attempt in range(1, 5):
-        (collect,) = story.restore.outbox
+        (collect,) = story.outbox
         waits.append((collect.due - story.now).total_seconds())
         story.on(TimeCame(Do.COLLECT), after=waits[-1] - 1)
         assert story.tickets == []
@@ -214,7 +218,7 @@ def test_debts_that_stay_are_given_up_and_somebody_is_told():
             story.failed("debts", BROKEN)
         else:
             story.done("debts", debts=(OWED,))
-    assert story.restore.outbox == ()
+    assert story.outbox == ()
     assert story.restore.warnings == (f"given up after {POLICY.max_debt_tries} tries: {OWED}",)
     assert story.restore.debts == (OWED,)
     assert story.restore.phase is Phase.SUCCEEDED_WITH_WARNINGS
@@ -258,7 +262,7 @@ def test_a_worker_that_falls_silent_after_the_end_is_replaced_too():
 
 def test_an_undo_nobody_can_be_sent_for_has_failed():
     story = ended().on(UndoAsked())
-    (send,) = [command for command in story.restore.outbox if command.do is Do.SEND]
+    (send,) = [command for command in story.outbox if command.do is Do.SEND]
     story.on(Stumbled(send, Failure("bus", "queue: expected one, found none")))
     assert (undo(story), story.tickets, story.restore.after) == (UndoState.OPEN, [], "")
     late = Reported(TaskResult("undo", 1, Result.DONE))
@@ -270,7 +274,7 @@ def test_a_server_that_cannot_be_claimed_leaves_debts_for_later():
     story.server_is_free = False
     story.on(TimeCame(Do.COLLECT), after=60)
     assert story.restore.at_work
-    (claim,) = story.restore.outbox
+    (claim,) = story.outbox
     story.on(Stumbled(claim, Failure("access", "storage: expected to be let in")))
     assert (story.todo, story.restore.debts) == ([Do.COLLECT], (OWED,))
 
@@ -313,10 +317,10 @@ def test_parameters_are_put_back_before_others_may_work_on_the_server():
     story = over(tuned()).done("finish")
     assert (story.todo, story.restore.at_work) == ([Do.RETIRE, Do.UNTUNE], True)
     story.on(ParametersAsked(Do.UNTUNE))
-    untune = story.restore.outbox[-1]
+    untune = story.outbox[-1]
     assert untune.due == story.now + seconds(POLICY.settle_seconds)
     story.on(Stumbled(untune, Failure("access", "expected to be let in")))
-    assert story.restore.outbox[-1].due == story.now + seconds(3600)
+    assert story.outbox[-1].due == story.now + seconds(3600)
     (warning,) = story.restore.warnings
     assert warning.startswith("server parameters: expected to put them back, found: ")
     story.on(ParametersSet(Do.UNTUNE))
@@ -330,7 +334,56 @@ def test_an_undo_does_not_wait_for_parameters_nor_they_for_it():
 
 def test_a_restore_goes_without_parameters_that_cannot_be_changed():
     story = tuning()
-    story.on(Stumbled(story.restore.outbox[0], Failure("access", "expected to be let in")))
+    story.on(Stumbled(story.outbox[0], Failure("access", "expected to be let in")))
     assert story.tickets == ["roles"]
     over(story).done("finish")
     assert (story.restore.phase, story.todo) == (Phase.SUCCEEDED_WITH_WARNINGS, [Do.RETIRE])
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def purge(story):
+    return [command for command in story.restore.outbox if command.do is Do.PURGE]
+
+
+def test_the_files_of_a_success_go_at_once_and_what_was_adopted_stays():
+    story = ended()
+    (command,) = purge(story)
+    assert command.due == story.now
+    story.on(Purged())
+    assert (purge(story), story.restore.purged) == ([], story.now)
+    assert purge(ended(replace(SWAP, source=ADOPT.source))) == []
+
+
+def test_while_another_restore_reads_them_they_stay():
+    story = ended()
+    story.on(StillRead())
+    (command,) = purge(story)
+    assert command.due == story.now + timedelta(hours=1)
+
+
+def test_files_that_cannot_be_deleted_are_tried_again_and_told():
+    story = ended()
+    story.on(Stumbled(purge(story)[0], Failure("access", "expected to be let in")))
+    assert purge(story)[0].due == story.now + timedelta(hours=1)
+    assert story.restore.warnings[-1].startswith("landing container: expected to delete it")
+
+
+def test_what_is_due_and_not_done_after_the_end_is_stuck():
+    story = ended()
+    story.on(Ticked(), after=601)
+    assert story.restore.stuck.startswith("purge has been due since ")
+    story.on(Purged()).on(Ticked())
+    assert story.restore.stuck == ""
+
+
+def test_debts_that_are_paid_first_do_not_save_the_files():
+    story = ended(debts=(OWED,))
+    story.on(TimeCame(Do.COLLECT), after=POLICY.debt_seconds).done("debts")
+    assert len(purge(story)) == 1
+
+
+def test_the_request_says_how_long_files_are_kept():
+    story = ended(replace(SWAP, keep_files=2.5))
+    assert purge(story)[0].due == story.now + timedelta(hours=2.5)

@@ -25,7 +25,7 @@ def test_a_dry_run_ends_with_the_plan():
     story = prepared("crm", request=DRY)
     assert (story.restore.phase, story.restore.plan.hash) == (Phase.SUCCEEDED, "hash")
     assert [task.id for task in story.restore.tasks] == ["prepare"]
-    assert (story.restore.outbox, story.restore.published, story.restore.undo) == ((), (), None)
+    assert (story.outbox, story.restore.published, story.restore.undo) == ((), (), None)
 
 
 def test_a_dry_run_of_what_cannot_work_fails_and_one_that_has_to_be_approved_just_ends():
@@ -113,12 +113,12 @@ def test_an_approval_that_never_comes_ends_it():
     assert story.on(TimeCame(Do.EXPIRE)).restore.phase is Phase.AWAITING_APPROVAL
     story.on(TimeCame(Do.EXPIRE), after=POLICY.approval_hours * HOURS)
     assert (story.restore.phase, story.restore.failure.code) == (Phase.FAILED, "not-approved")
-    assert story.restore.outbox == ()
+    assert story.outbox == ()
 
 
 def test_a_cancel_while_it_waits_ends_it():
     story = waiting().on(CancelAsked())
-    assert (story.restore.phase, story.restore.outbox) == (Phase.CANCELLED, ())
+    assert (story.restore.phase, story.outbox) == (Phase.CANCELLED, ())
 
 
 def test_the_time_somebody_thinks_is_not_taken_from_the_work():

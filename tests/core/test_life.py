@@ -28,6 +28,7 @@ from restore.core.events import (
 )
 from restore.core.facts import Finding
 from restore.core.messages import DatabaseResult, Failure, Result, TaskResult, Ticket
+from restore.core.options import WhenBusy
 from restore.core.plan import DatabaseStep, Engine, Plan
 from restore.core.policy import Policy
 from restore.core.request import parse
@@ -95,12 +96,17 @@ class Story:
         return self.on(Reported(TaskResult(task, attempt, Result.FAILED, failure)))
 
     @property
+    def outbox(self):
+        """Without the deletion of the files, which every restore has ahead of it at its end."""
+        return tuple(c for c in self.restore.outbox if c.do is not Do.PURGE)
+
+    @property
     def todo(self):
-        return [command.do for command in self.restore.outbox]
+        return [command.do for command in self.outbox]
 
     @property
     def tickets(self):
-        return [c.ticket.task for c in self.restore.outbox if c.do is Do.SEND]
+        return [c.ticket.task for c in self.outbox if c.do is Do.SEND]
 
     def state_of(self, task):
         return self.restore.task(task).state
@@ -165,7 +171,7 @@ def test_a_running_operation_is_asked_again_later():
 def test_a_trigger_in_doubt_waits_until_its_job_shows():
     story = Story().on(POINT, ContainerCreated(), Accepted(Do.VALIDATE, OPERATION))
     story.on(Polled(Do.POLL_VALIDATION, DONE), Begun(Do.TRIGGER))
-    assert story.restore.outbox[0].begun == story.now
+    assert story.outbox[0].begun == story.now
     story.on(InDoubt(), after=5)
     assert life.due(story.restore, story.now) is None
     assert story.on(JobFound("/jobs/7"), after=30).todo == [Do.POLL_JOB]
@@ -276,7 +282,7 @@ def test_roles_come_first_then_all_databases_then_finish():
     assert story.restore.phase is Phase.FINISHING
     story.done("finish")
     assert story.restore.phase is Phase.SUCCEEDED
-    assert story.restore.outbox == ()
+    assert story.outbox == ()
     assert [change.phase for change in story.restore.history] == [
         Phase.REQUESTED,
         Phase.EXTRACTING,
@@ -334,7 +340,7 @@ def test_a_lost_object_is_never_a_success():
 def test_a_transient_failure_is_tried_again_later_and_only_so_often():
     story = prepared("crm").failed("roles", LOST)
     assert story.restore.task("roles").attempt == 2
-    ticket = next(c for c in story.restore.outbox if c.do is Do.SEND and c.ticket.attempt == 2)
+    ticket = next(c for c in story.outbox if c.do is Do.SEND and c.ticket.attempt == 2)
     assert ticket.not_before == story.now + timedelta(seconds=POLICY.retry_seconds)
     story.failed("roles", LOST).failed("roles", LOST)
     assert story.state_of("roles") is TaskState.FAILED
@@ -431,19 +437,19 @@ def test_a_command_that_stumbles_is_tried_again_with_growing_waits():
     story = Story()
     waits = []
     for _ in range(POLICY.max_command_failures - 1):
-        command = story.restore.outbox[0]
+        command = story.outbox[0]
         story.on(Stumbled(command, LOST))
-        waits.append((story.restore.outbox[0].due - story.now).total_seconds())
+        waits.append((story.outbox[0].due - story.now).total_seconds())
     assert waits[:4] == [15, 30, 60, 120]
     assert max(waits) == 300
-    story.on(Stumbled(story.restore.outbox[0], LOST))
+    story.on(Stumbled(story.outbox[0], LOST))
     assert story.restore.phase is Phase.FAILED
     assert not story.restore.failure.transient
 
 
 def test_a_command_that_cannot_work_ends_it_at_once():
     story = Story()
-    story.on(Stumbled(story.restore.outbox[0], Failure("not-found", "no such point")))
+    story.on(Stumbled(story.outbox[0], Failure("not-found", "no such point")))
     assert story.restore.phase is Phase.FAILED
     assert story.restore.failure.code == "not-found"
 
@@ -452,7 +458,7 @@ def test_a_stumble_after_the_trigger_had_begun_still_counts():
     """The flow stores that it began; the command it was told to do has changed by then."""
     story = Story().on(POINT, ContainerCreated(), Accepted(Do.VALIDATE, OPERATION))
     story.on(Polled(Do.POLL_VALIDATION, DONE))
-    command = story.restore.outbox[0]
+    command = story.outbox[0]
     story.on(Begun(Do.TRIGGER), Stumbled(command, Failure("vault", "no permission")))
     assert story.restore.phase is Phase.FAILED
 
@@ -539,7 +545,7 @@ def test_a_ticket_that_is_still_to_be_sent_is_not_sent_again_beside_itself():
 def test_a_ticket_that_cannot_be_sent_is_its_tasks_failure(failure):
     story = prepared("crm")
     for _ in range(POLICY.max_command_failures):
-        sends = [command for command in story.restore.outbox if command.do is Do.SEND]
+        sends = [command for command in story.outbox if command.do is Do.SEND]
         if sends[0].ticket.task == "cleanup":
             break
         story.on(Stumbled(sends[0], failure))
@@ -551,7 +557,7 @@ def test_a_ticket_that_cannot_be_sent_is_its_tasks_failure(failure):
 def test_watching_is_never_given_up():
     story = prepared("crm")
     for _ in range(30):
-        watch = next(command for command in story.restore.outbox if command.do is Do.WATCH)
+        watch = next(command for command in story.outbox if command.do is Do.WATCH)
         story.on(Stumbled(watch, Failure("message", "result: expected JSON, found none")))
     assert not story.restore.stopping
     assert watch.due - story.now <= timedelta(seconds=300)
@@ -564,3 +570,69 @@ def test_tickets_that_were_not_sent_before_a_cancel_go_out_all_the_same():
     for task in ("database-0", "database-1"):
         story.on(Reported(TaskResult(task, 1, Result.CANCELLED)))
     assert story.tickets == ["cleanup"]
+
+
+# ---- limits ------------------------------------------------------------------------------------
+
+
+def sent(story):
+    return [task.id for task in story.restore.tasks if task.state is TaskState.SENT]
+
+
+def test_only_so_many_databases_are_restored_at_the_same_time():
+    names = [f"d{number:02}" for number in range(11)]
+    story = prepared(*names).done("roles")
+    assert sent(story) == [f"database-{number}" for number in range(8)]
+    story.done("database-3", database=database("d03"))
+    assert sent(story)[-1] == "database-8"
+    for number in (0, 1, 2, 4, 5, 6, 7, 8):
+        story.done(f"database-{number}", database=database(names[number]))
+    assert sent(story) == ["database-9", "database-10"]
+    story.done("database-9", database=database("d09"))
+    assert sent(story) == ["database-10"]
+    story.done("database-10", database=database("d10"))
+    assert sent(story) == ["finish"]
+
+
+def test_a_database_that_is_tried_again_counts_as_one_of_those():
+    story = prepared(*(f"d{number:02}" for number in range(9))).done("roles")
+    story.failed("database-0", LOST)
+    assert len(sent(story)) == 8
+
+
+def test_a_restore_can_have_a_deadline_of_its_own():
+    request = replace(REQUEST, deadline_hours=1)
+    story = prepared(request=request)
+    story.on(Ticked(), after=3000)
+    assert story.restore.failure is None
+    story.on(Ticked(), after=700)
+    assert "within 1 hours" in story.restore.failure.message
+
+
+def test_what_is_tried_in_vain_is_stuck_and_a_plan_to_think_about_is_not():
+    story = Story()
+    for _ in range(5):
+        story.on(Stumbled(story.outbox[0], LOST), after=300)
+    story.on(Ticked())
+    assert story.restore.stuck == "find-point was tried 5 times in vain"
+    story.on(POINT).on(Ticked())
+    assert story.restore.stuck == ""
+    story.on(Ticked(), after=601)
+    assert story.restore.stuck.startswith("create-container has been due since 20")
+
+
+def test_a_worker_that_was_seen_is_no_longer_waited_for():
+    story = prepared("crm")
+    assert not story.restore.task("roles").taken
+    story.on(Watched({"roles": story.now + timedelta(seconds=1)}), after=30)
+    assert story.restore.task("roles").taken
+    story.failed("roles", LOST)
+    assert not story.restore.task("roles").taken
+
+
+def test_who_does_not_wait_for_a_busy_server_fails_before_anything_is_touched():
+    story = extracted(replace(REQUEST, when_busy=WhenBusy.REFUSE))
+    story.server_is_free = False
+    story.on(Listed(BLOBS)).on(Listed(BLOBS), after=10).on(Claimed("f" * 16))
+    assert (story.restore.phase, story.restore.tasks) == (Phase.FAILED, ())
+    assert story.restore.failure.code == "server-busy"

@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from restore.core.events import Approved, Claimed, Listed, TimeCame, UndoAsked
+from restore.core.events import Approved, Claimed, Listed, Purged, Ticked, TimeCame, UndoAsked
 from restore.core.messages import Failure, Progress, TableProgress
 from restore.core.problem import problem, status_of
 from restore.core.request_error import Problem, RequestError, TooLargeError
@@ -185,3 +185,14 @@ def test_failures_to_publish_are_shown_beside_their_database():
     story = publish_each.loading().done("database-0", database=database("crm"))
     crm, _ = shown(story.failed("publish-0", Failure("target-busy", "no")))["databases"]
     assert (crm["failures"], crm["phase"]) == ([{"code": "target-busy", "message": "no"}], "proven")
+
+
+def test_what_is_kept_what_is_gone_and_what_is_stuck():
+    story = afterwards.ended()
+    body = shown(story)
+    assert body["filesKeptUntil"] == story.now
+    assert not {"filesPurged", "stuck"} & body.keys()
+    stuck = shown(story.on(Ticked(), after=601))["stuck"]
+    assert stuck.startswith("purge has been due since ")
+    body = shown(story.on(Purged()))
+    assert (body["filesPurged"], "filesKeptUntil" in body) == (story.now, False)

@@ -7,6 +7,7 @@ import pytest
 from local.client import Client
 from local.stack import Stack
 from local.vault import Faults
+from restore.core.messages import POISON, REPORTS, TASKS
 
 
 def test_a_post_is_answered_at_once_with_where_to_look(stack: Stack):
@@ -119,7 +120,8 @@ def test_every_route_but_health_needs_a_key(stack: Stack):
     assert stranger.cancel("0123456789abcdef").status == 401
     assert stranger.call("GET", "/api/recovery-points").status == 401
     health = stranger.call("GET", "/api/health")
-    assert (health.status, health.body) == (200, {"status": "ok"})
+    assert (health.status, health.body["status"]) == (200, "ok")
+    assert health.body["deadLetters"] == dict.fromkeys((TASKS, REPORTS, POISON), 0)
 
 
 def test_recovery_points_are_listed_newest_first(stack: Stack):

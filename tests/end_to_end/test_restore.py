@@ -106,7 +106,7 @@ def test_the_copy_in_the_paired_region_is_restored_where_that_is_asked(stack: St
 
 
 def test_files_already_in_a_container_are_adopted(stack: Stack):
-    first = restore(stack)
+    first = restore(stack, keepFiles=1)
     again = restore(
         stack,
         source={"container": first["container"]},

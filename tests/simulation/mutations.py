@@ -74,8 +74,8 @@ MUTATIONS = (
     Mutation(
         "a second try has the number of the first",
         "restore.core.decider",
-        "attempt=task.attempt + 1",
-        "attempt=task.attempt",
+        '"attempt": task.attempt + 1',
+        '"attempt": task.attempt',
     ),
     Mutation(
         "nothing is cleaned up",
@@ -142,6 +142,26 @@ MUTATIONS = (
         "restore.worker.finish",
         "        if name == step.staging:\n",
         "        if True:\n",
+    ),
+    Mutation(
+        "more databases than allowed are restored at the same time",
+        "restore.core.life",
+        "ready = self.admitted(group, ready)",
+        "ready = list(ready)",
+    ),
+    Mutation(
+        "files are never deleted",
+        "restore.core.afterwards",
+        "outbox = (*outbox, Command(Do.PURGE, now + keep))",
+        "pass",
+    ),
+    Mutation(
+        "files are deleted while they are still read",
+        "restore.commands",
+        "                control.landing.create(restore.container, restore.id)\n",
+        "                control.landing.create(restore.container, restore.id)\n"
+        "                control.landing.delete(restore.container, restore.id)\n"
+        "                control.landing.create(restore.container, restore.id)\n",
     ),
 )
 

@@ -35,10 +35,13 @@ INSTANCE = Instance(VAULT, "pg1-0c0ffee0", SERVER, "westeurope", "ProtectionConf
 POLICY = Policy(
     approval_hours=2,
     undo_hours=2,
+    keep_files_hours=0.5,
+    keep_failed_files_hours=1,
     deadline_hours=24,
     silence_seconds=300,
     max_attempts=4,
     debt_seconds=30,
+    max_databases=2,
 )
 TROUBLED_SECONDS = 3600.0  # after which nothing goes wrong any more
 PATIENCE_SECONDS = 80 * 3600.0
@@ -110,6 +113,7 @@ class Ports:
 
 
 _OFTEN = 0.02
+_AT_ONCE = POLICY.max_databases
 
 
 class SlowVault(MemoryVault):
@@ -142,6 +146,19 @@ class SlowVault(MemoryVault):
 
 
 _SHOWS_AFTER_SECONDS = 60.0
+
+
+class WatchedLanding(MemoryLanding):
+    """No container goes while its restore may still read it."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(clock=world.scheduler.clock)
+        self._world = world
+
+    def delete(self, url: str, restore_id: str) -> None:
+        if not self._world.states.load(restore_id).restore.ended:
+            raise Broken(f"{restore_id} has not ended, and its files are deleted")
+        super().delete(url, restore_id)
 
 
 class WatchedStates(MemoryStates):
@@ -180,7 +197,7 @@ class World:
         self.server = Server(self.scheduler)
         self.states = WatchedStates(self)
         self.records = MemoryRecords()
-        self.landing = MemoryLanding()
+        self.landing = WatchedLanding(self)
         self.vault = SlowVault(self, chance.randint(0, 3))
         if self.troubles.vault_fails:
             self.vault.job_failure = Outcome(OperationState.FAILED, message="no permission")
@@ -449,6 +466,8 @@ class World:
             others = [r.id for r in self.restores if r.id != after.id and _works(r)]
             if others:
                 raise Broken(f"{after.id} begins while {others} work on the same server")
+        if sum(t.kind == "database" and t.state is TaskState.SENT for t in after.tasks) > _AT_ONCE:
+            raise Broken(f"{after.id} restores more databases at the same time than it may")
         for task in after.tasks:
             if len(task.failures) > task.attempt:
                 raise Broken(f"{after.id}: {task.id} has failed more often than it was tried")
@@ -480,6 +499,8 @@ class World:
                 raise Broken(f"{restore_id} never came to an end: {restore.phase}")
             if restore.outbox:
                 raise Broken(f"{restore_id} has ended, and its outbox holds {restore.outbox}")
+            if restore.purged is None or restore_id in self.landing.made():
+                raise Broken(f"{restore_id} has ended, and its files are still there")
             self._check_effect(restore)
         if self.bus.tickets:
             raise Broken(f"tickets are left: {self.bus.tickets}")

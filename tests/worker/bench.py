@@ -44,7 +44,7 @@ class Bench:
         self.landing = MemoryLanding()
         self.landing.chunk_bytes = CHUNK_BYTES
         self.container = self.landing.url("files")
-        self.landing.create(self.container)
+        self.landing.create(self.container, "files")
         self.clients = clients or find_clients([str(binaries(16)), str(binaries(18))])
         self.limits = Limits(**limits)
         self.port = server.port
@@ -132,7 +132,7 @@ class Bench:
     def deliver(self, ticket):
         """Work on `ticket` as when it comes twice; how it was settled: True is completed."""
         settled = []
-        work(self.worker, MemoryHold(ticket, settled.append))
+        work(self.worker, MemoryHold(ticket, settled.append, settled.append))
         return settled
 
     def until(self, task: str):

@@ -14,11 +14,12 @@ from restore.core.preflight import capacity as capacity
 from restore.core.preflight import extensions as extensions
 from restore.core.preflight import files, login, names, objects, places
 from restore.core.preflight import server as server
-from restore.core.preflight.case import Case, Name, left_to_pg_restore
+from restore.core.preflight.case import Case, Name, Room, left_to_pg_restore
 
 __all__ = [
     "Case",
     "Name",
+    "Room",
     "capacity",
     "left_to_pg_restore",
     "notes",

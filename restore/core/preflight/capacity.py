@@ -9,7 +9,6 @@ from restore.core.facts import Finding
 from restore.core.preflight.case import Case
 
 _GIB = 1024**3
-_SIDE_BY_SIDE = 8
 _SESSIONS = (
     "SELECT usename, application_name, state, count(*) FROM pg_stat_activity"
     " GROUP BY 1, 2, 3 ORDER BY 4 DESC;"
@@ -21,8 +20,9 @@ def sessions(case: Case) -> int:
 
     Databases are restored side by side, and each has one session more, which watches.
     """
-    side_by_side = min(len(case.chosen), _SIDE_BY_SIDE)
-    room = case.target.free_connections // 2 // max(1, side_by_side) - 1
+    side_by_side = max(1, min(len(case.chosen), case.room.databases))
+    free = min(case.target.free_connections // 2, case.room.connections)
+    room = free // side_by_side - 1
     return max(1, min(_wanted(case), room))
 
 

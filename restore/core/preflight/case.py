@@ -21,6 +21,14 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """What the installation allows one restore to take of its target."""
+
+    databases: int = 8  # at the same time
+    connections: int = 256  # of the engines of all of them
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A request, what it is about, and where it goes. `facts` in the order of their names."""
 
@@ -29,6 +37,7 @@ class Case:
     facts: tuple[DumpFacts, ...]
     target: TargetFacts
     created_roles: frozenset[str]
+    room: Room = Room()
 
     @property
     def chosen(self) -> tuple[DumpFacts, ...]:
