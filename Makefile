@@ -33,6 +33,10 @@ test: setup ## unit, contract and end-to-end tests
 
 soak: setup ## 10,000 restores in a simulated world where everything goes wrong, and all that takes long
 	$(PYTHON) -m tests.simulation --seeds 10000
+	$(PYTHON) -m tests.fuzz --seconds 120
+	$(PYTHON) -m pip install --quiet atheris==3.1.0
+	for target in archive roles script rows entries request; do \
+		$(PYTHON) -m tests.fuzz.guided $$target -max_total_time=120 || exit 1; done
 	SOAK=1 $(PYTHON) -m pytest tests -m soak -n 2 --dist loadfile
 
 demo: setup ## the whole way on this machine, with a sample; SCALE=10 for more rows

@@ -1,7 +1,7 @@
 """`python -m tests.fuzz [--target NAME] [--seconds N]`: spoilt bytes for all that reads any.
 
-With atheris, where it can be imported, and by its own spoiling without. Ends with 1 at the first
-input that makes a target raise anything but an error of ours, take too long, or take too much.
+Ends with 1 at the first input that makes a target raise anything but an error of ours, or take too
+long. `guided.py` does the same with atheris.
 """
 
 from __future__ import annotations
