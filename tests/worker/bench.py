@@ -89,6 +89,12 @@ class Bench:
 
     def start(self, **request):
         """The id of a restore that is about to be prepared."""
+        self.last = flows.start(self.control, self._body(request)).id
+        while not self.bus.tickets and not self.restore.ended:
+            self.pass_time()
+        return self.last
+
+    def _body(self, request):
         body = {
             "source": {"container": self.container},
             "target": {
@@ -99,10 +105,7 @@ class Bench:
             },
             **request,
         }
-        self.last = flows.start(self.control, json.dumps(body).encode()).id
-        while not self.bus.tickets and not self.restore.ended:
-            self.pass_time()
-        return self.last
+        return json.dumps(body).encode()
 
     @property
     def restore(self):

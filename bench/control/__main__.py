@@ -1,0 +1,238 @@
+"""`python -m bench.control`: events a second, latency, state growth, import time.
+
+Writes bench/results/control.json. Storage is Azurite and Service Bus the local one, so that only
+comparisons between runs on one machine mean something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from azure.storage.blob import BlobServiceClient
+
+from local import sample
+from local.azurite import Azurite
+from local.servicebus import Broker, QueueConfig
+from local.servicebus import ServiceBus as LocalBus
+from local.stack import Stack
+from restore import flows
+from restore.adapters.servicebus import ServiceBus
+from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
+from restore.control import Control
+from restore.core import messages
+from restore.core.dumps import Blob
+from restore.core.messages import (
+    POISON,
+    REPORTS,
+    TASKS,
+    DatabaseResult,
+    Report,
+    Result,
+    TaskResult,
+)
+from restore.core.plan import DatabaseStep, Engine, Plan
+from restore.core.policy import Policy
+from restore.core.state import Restore, encode
+from restore.settings import Connection
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "bench/results/control.json"
+_HOST = "pg.example.com"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.control", description=__doc__)
+    parser.add_argument("--databases", type=int, default=100)
+    parser.add_argument("--restores", type=int, default=10, help="whose latency is measured")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    found: dict[str, Any] = {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
+    for name, measure in (
+        ("events", lambda: events(options.databases)),
+        ("latency", lambda: latency(options.restores)),
+        ("import", imports),
+    ):
+        found[name] = measure()
+        print(name, json.dumps(found[name]), flush=True)
+    options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def events(databases: int) -> dict[str, Any]:
+    """Through the two flows that events come by, each a function call with real ports."""
+    broker = Broker()
+    for queue in (TASKS, REPORTS, POISON):
+        broker.create_queue(queue, QueueConfig(requires_duplicate_detection=True))
+    with Azurite() as storage, LocalBus(broker) as bus:
+        connection = Connection(storage.connection_string)
+        with (
+            closing(BlobStates(connection)) as states,
+            closing(BlobRecords(connection)) as records,
+            closing(BlobLanding(connection)) as landing,
+            closing(ServiceBus(Connection(bus.connection_string))) as queues,
+        ):
+            control = Control(
+                clock=lambda: datetime.now(UTC),
+                states=states,
+                records=records,
+                landing=landing,
+                vault=None,  # type: ignore[arg-type]
+                parameters=None,  # type: ignore[arg-type]
+                bus=queues,
+                policy=Policy(settle_seconds=0.1, max_databases=databases),
+                vaults=(),
+                targets=(f"{_HOST}:5432",),
+            )
+            return _events(control, storage, databases)
+
+
+def _events(control: Control, storage: Azurite, databases: int) -> dict[str, Any]:
+    url = control.landing.url("files")
+    control.landing.create(url, "0" * 16)
+    body = json.dumps(
+        {"source": {"container": url}, "target": {"host": _HOST, "user": "a", "secret": "s"}}
+    ).encode()
+    restore_id = flows.start(control, body).id
+    ours = control.landing.url(f"restore-{restore_id}")
+    news = [_landed(ours, f"file-{number}") for number in range(databases)]
+    landed = _rate(lambda number: flows.file_landed(control, news[number]), databases)
+    with BlobServiceClient.from_connection_string(storage.connection_string) as client:
+        client.get_container_client("files").upload_blob("x_roles.sql", b"--")
+    while control.states.load(restore_id).restore.task("prepare") is None:
+        time.sleep(0.2)
+        flows.tick(control)
+    _tell(control, restore_id, TaskResult("prepare", 1, Result.DONE, plan=_plan(databases)))
+    before = control.states.load(restore_id).restore
+    sizes = [len(encode(before))]
+
+    def reported(number: int) -> None:
+        proven = DatabaseResult(f"database_{number}", 100, 1000, 1000)
+        task = f"database-{number}"
+        _tell(control, restore_id, TaskResult(task, 1, Result.DONE, database=proven))
+
+    done = _rate(reported, databases)
+    after = control.states.load(restore_id).restore
+    sizes.append(len(encode(after)))
+    return {
+        "databases": databases,
+        "blob_created_per_second": landed,
+        "task_reported_per_second": done,
+        "state_bytes_per_database": round(sizes[1] / databases),
+        "state_bytes_per_landed_file": _bytes_per_landed(before),
+    }
+
+
+def _tell(control: Control, restore_id: str, result: TaskResult) -> None:
+    """What a worker does, and then the trigger."""
+    control.records.put_result(restore_id, result)
+    report = Report(restore_id, result.task, result.attempt)
+    flows.task_reported(control, messages.encode_report(report))
+
+
+def _bytes_per_landed(restore: Restore) -> int:
+    more = replace(restore, landed=tuple(f"file-{number:04}" for number in range(100)))
+    return round((len(encode(more)) - len(encode(replace(restore, landed=())))) / 100)
+
+
+def _rate(call: Callable[[int], None], times: int) -> float:
+    began = time.monotonic()
+    for number in range(times):
+        call(number)
+    return round(times / (time.monotonic() - began), 1)
+
+
+def _landed(url: str, name: str) -> str:
+    container = url.rpartition("/")[2]
+    return json.dumps(
+        {
+            "eventType": "Microsoft.Storage.BlobCreated",
+            "subject": f"/blobServices/default/containers/{container}/blobs/{name}",
+            "data": {"api": "PutBlockList", "url": f"{url}/{name}"},
+        }
+    )
+
+
+def _plan(databases: int) -> Plan:
+    steps = tuple(
+        DatabaseStep(
+            name=f"database_{number}",
+            target=f"database_{number}",
+            staging=f"database_{number}__restoring_00000000",
+            before="",
+            blob=Blob(f"x_database_{number}.sql", 1000, "0x1"),
+            engine=Engine.STREAM,
+            client=18,
+        )
+        for number in range(databases)
+    )
+    return Plan(databases=steps, roles=None, tablespaces=None, target_version="18")
+
+
+def latency(restores: int) -> dict[str, Any]:
+    """From the last file the vault wrote to the first sign of the worker that reads it."""
+    waits: list[float] = []
+    with Stack(workers=1) as stack:
+        assert stack.source is not None
+        sample.fill_small(stack.source)
+        stack.vault.take_backup()
+        with BlobServiceClient.from_connection_string(stack.storage.connection_string) as client:
+            for _ in range(restores):
+                answer = stack.client.start(stack.request(dryRun=True))
+                waits.append(_wait(client, str(answer.body["id"])))
+                stack.wait(str(answer.body["id"]))
+    return {
+        "restores": restores,
+        "p50_seconds": round(statistics.median(waits), 2),
+        "p95_seconds": round(sorted(waits)[max(0, round(0.95 * len(waits)) - 1)], 2),
+        "of_it_settling_seconds": 1.0,
+    }
+
+
+def _wait(client: BlobServiceClient, restore_id: str) -> float:
+    """Both ends are watched: a blob's own time is whole seconds."""
+    files = client.get_container_client(f"restore-{restore_id}")
+    news = client.get_blob_client("restore-state", f"progress/{restore_id}/prepare.json")
+    last, count = time.monotonic(), -1
+    while not news.exists():
+        found = _count(files)
+        if found > count:
+            last, count = time.monotonic(), found
+        time.sleep(0.02)
+    return time.monotonic() - last
+
+
+def _count(container: Any) -> int:
+    return sum(1 for _ in container.list_blobs()) if container.exists() else 0
+
+
+def imports(times: int = 5) -> dict[str, float]:
+    """Of a fresh process: the interpreter's own start is taken off.
+
+    Without aiohttp, which only the local stack installs, and which the Azure SDK loads if it can.
+    """
+    deployed = "import sys; sys.modules['aiohttp'] = None; import function_app"
+    bare = statistics.median(_seconds(["-c", "pass"]) for _ in range(times))
+    whole = statistics.median(_seconds(["-c", deployed]) for _ in range(times))
+    return {"function_app_seconds": round(whole - bare, 3), "interpreter_seconds": round(bare, 3)}
+
+
+def _seconds(arguments: Sequence[str]) -> float:
+    began = time.monotonic()
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=dict(os.environ), check=True)
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    sys.exit(main())

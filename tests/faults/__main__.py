@@ -1,0 +1,75 @@
+"""`python -m tests.faults`: a fault at every call to storage, bus, PostgreSQL and programs.
+
+Each in the four ways a call can fail, one run each, on real parts; `--every N` takes every N-th
+call. What came of them is written to tests/faults/outcomes.json, and as a table into
+docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.postgres import PostgresServer
+from tests.faults.parts import FAMILIES, Parts, Way
+from tests.faults.sweep import Broken, Outcome, Sweep
+
+OUTCOMES = Path(__file__).parent / "outcomes.json"
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs/reliability.md"
+_BEGIN, _END = "<!-- faults -->", "<!-- end of faults -->"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--only", choices=FAMILIES)
+    parser.add_argument("--at", type=int)
+    parser.add_argument("--way", choices=[way.name.lower() for way in Way])
+    options = parser.parse_args()
+    found: list[Outcome] = []
+    with PostgresServer(18) as server, Parts(server) as parts:
+        sweep = Sweep(parts)
+        for family, at, way in sweep.all(options.every if options.at is None else 1):
+            wanted = options.only in (None, family) and options.at in (None, at)
+            if not wanted or options.way not in (None, way.name.lower()):
+                continue
+            try:
+                found.append(sweep.outcome(family, at, way))
+            except Broken as exc:
+                print(exc, file=sys.stderr)
+                return 1
+            print(f"{family} {at} {way.value}: {found[-1].end}  {found[-1].where}", flush=True)
+    if options.only is None and options.at is None:
+        write(found, sweep.calls, options.every)
+    return 0
+
+
+def write(found: list[Outcome], calls: dict[str, int], every: int) -> None:
+    """The outcomes, and their table in the document."""
+    body = [asdict(outcome) for outcome in found]
+    OUTCOMES.write_text(json.dumps(body, indent=0) + "\n", encoding="utf-8")
+    table = Counter((o.family, o.way, o.end) for o in found)
+    which = "every call" if every == 1 else f"every {every}th call"
+    lines = [
+        f"Made by `python -m tests.faults --every {every}` on {datetime.now(UTC):%Y-%m-%d}:"
+        f" {len(found)} runs, {which} of "
+        + ", ".join(f"{count} to {family}" for family, count in calls.items())
+        + ".",
+        "",
+        "| calls to | fault | the restore ended | runs |",
+        "|---|---|---|--:|",
+        *(f"| {f} | {w} | {end} | {count} |" for (f, w, end), count in sorted(table.items())),
+    ]
+    text = DOCUMENT.read_text(encoding="utf-8")
+    head, rest = text.split(_BEGIN)
+    tail = rest.split(_END)[1]
+    DOCUMENT.write_text(f"{head}{_BEGIN}\n{chr(10).join(lines)}\n{_END}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
