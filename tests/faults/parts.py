@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 from unittest.mock import patch
+from uuid import uuid4
 
 import psycopg
 from azure.servicebus import ServiceBusClient
@@ -141,6 +142,7 @@ class Run(Bench):
     def __init__(self, parts: Parts, fault: Fault) -> None:
         super().__init__(parts.server)
         self.fault, self._parts = fault, parts
+        self._key = f"fault {uuid4()}"
         self.states = Shaky(parts.states, "storage", fault)
         self.records = Shaky(parts.records, "storage", fault)
         self.landing = Shaky(parts.landing, "storage", fault)
@@ -160,7 +162,7 @@ class Run(Bench):
 
     def _begin(self, request: dict[str, Any]) -> None:
         body = self._body(request)
-        self.last = flows.start(self.control, body, f"fault {id(self)}").id
+        self.last = flows.start(self.control, body, self._key).id
 
     def _insist(self, call: Callable[[], None]) -> None:
         for _ in range(3):
