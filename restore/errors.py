@@ -102,3 +102,9 @@ class ToolError(ExecutionError):
     """psql or pg_restore failed."""
 
     code = "tool"
+
+
+class MachineError(TransientError):
+    """The worker's own machine ran out of something; another one may have it."""
+
+    code = "worker-machine"

@@ -86,7 +86,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         landing_account_id=reader.text("RESTORE_LANDING_ACCOUNT_ID"),
         vaults=reader.words("RESTORE_VAULTS", required=False),
         targets=reader.addresses("RESTORE_TARGETS"),
-        arm_endpoint=reader.text("RESTORE_ARM_ENDPOINT", "https://management.azure.com"),
+        arm_endpoint=reader.https("RESTORE_ARM_ENDPOINT", "https://management.azure.com"),
         key_vault_url=reader.text("RESTORE_KEY_VAULT_URL"),
         secrets_folder=reader.text("RESTORE_SECRETS_FOLDER"),
         report_key=reader.text("RESTORE_REPORT_KEY"),
@@ -138,6 +138,13 @@ class _Reader:
                 self._problems.append(f"{name}: expected host or host:port, found {word!r}")
             found.append(f"{host}:{port or 5432}")
         return tuple(found)
+
+    def https(self, name: str, default: str) -> str:
+        """A URL that tokens may be sent to, or plain http of this machine."""
+        url = self.text(name, default)
+        if not url.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
+            self._problems.append(f"{name}: expected a URL with https, found {url!r}")
+        return url
 
     def choice(self, name: str, known: tuple[str, ...]) -> str:
         """One of `known`, the first by default."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any, cast
 
 from restore import settings as environment
-from restore.adapters.azure_backup import AzureBackup
 from restore.adapters.credentials import credential
 from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets, NoSecrets
 from restore.adapters.server_parameters import ServerParameters
@@ -16,7 +17,7 @@ from restore.adapters.signing import Ed25519Signer
 from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
 from restore.control import Control
 from restore.core.policy import Policy
-from restore.ports import Secrets, Signer
+from restore.ports import Secrets, Signer, Vault
 
 
 def now() -> datetime:
@@ -31,14 +32,13 @@ def control() -> Control:
     """
     settings = environment.read(os.environ)
     identity = credential(settings.client_id)
-    vault = AzureBackup(settings.arm_endpoint, identity, settings.landing_account_id)
-    local = settings.arm_endpoint.startswith("http:")  # AzureBackup sees to it that it is here
+    local = settings.arm_endpoint.startswith("http:")  # settings see to it that it is here
     return Control(
         clock=now,
         states=BlobStates(settings.state),
         records=BlobRecords(settings.state),
         landing=BlobLanding(settings.landing),
-        vault=vault,
+        vault=cast(Vault, _AtFirstUse(lambda: _vault(settings))),
         parameters=ServerParameters(settings.arm_endpoint, identity, local=local),
         bus=ServiceBus(settings.bus),
         policy=policy(settings),
@@ -46,6 +46,23 @@ def control() -> Control:
         targets=settings.targets,
         signer=_signer(settings),
     )
+
+
+class _AtFirstUse:
+    """A port that is made when it is needed: its SDK takes long to load, and few events need it."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = cache(make)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
+
+
+def _vault(settings: environment.Settings) -> Vault:
+    from restore.adapters.azure_backup import AzureBackup
+
+    identity = credential(settings.client_id)
+    return AzureBackup(settings.arm_endpoint, identity, settings.landing_account_id)
 
 
 def _signer(settings: environment.Settings) -> Signer | None:

@@ -66,6 +66,15 @@ def test_every_field_is_read_from_a_setting():
     assert {row[2] for row in READ} == {field.name for field in fields(Settings)}
 
 
+@pytest.mark.parametrize(
+    "url", ["http://management.azure.com", "management.azure.com", "http://127.0.0.1.evil.com:80"]
+)
+def test_tokens_go_nowhere_but_by_https(url):
+    with pytest.raises(SettingsError, match=r"RESTORE_ARM_ENDPOINT: expected a URL with https"):
+        read({**SMALLEST, "RESTORE_ARM_ENDPOINT": url})
+    assert read({**SMALLEST, "RESTORE_ARM_ENDPOINT": "http://127.0.0.1:80"}).arm_endpoint
+
+
 def test_one_identity_serves_every_connection_that_names_none():
     settings = read({**SMALLEST, "AZURE_CLIENT_ID": "id", "LandingStorage__clientId": "own"})
     assert (settings.bus.client_id, settings.landing.client_id) == ("id", "own")

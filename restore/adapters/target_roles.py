@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from restore.adapters.postgres import Connection
-from restore.core.role_script import GrantRole
+from restore.core.membership import GrantRole
 from restore.core.role_target import OPTIONS_SINCE, ExistingRole, RoleTarget
 
 _FLAGS = {

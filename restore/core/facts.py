@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from restore.core.dumps import Blob, Format
-from restore.core.role_script import GrantRole
+from restore.core.membership import GrantRole
 
 # The newest archive version each client major reads; older ones are always read.
 # Source: pg_dump 13 to 18, K_VERS_* in src/bin/pg_dump/pg_backup_archiver.h.

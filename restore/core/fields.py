@@ -14,7 +14,7 @@ from restore.core.request_error import short, wrong
 
 NAME_LIMIT_BYTES = 63  # Source: postgresql.org/docs/18/limits.html, identifier length
 
-STRICT = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
+STRICT = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel, defer_build=True)
 
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"

@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
-from restore.core.facts import TargetFacts
+from restore.core.powers import SUBSCRIBER, SUBSCRIBES_SINCE, Powers
 from restore.core.psql import Statement, pieces
 from restore.core.role_target import SUPERUSER_PARAMETERS, is_system
 from restore.core.sql import Token, TokenKind
 from restore.core.toc import Entry, statement_tokens
-
-SUBSCRIBES_SINCE = 16
-SUBSCRIBER = "pg_create_subscription"
 
 _BY_SUPERUSER = "only a superuser can create it"
 _ALWAYS = frozenset(
@@ -53,19 +49,6 @@ _OWNER_TO = re.compile(r" OWNER TO (.+?);?$")
 _MUST_BE = re.compile(r'must be (?:able to SET ROLE|member of role) "(.+)"')
 _NAME = rb'(?:"(?:[^"]|"")+"|[^" .;(]+)'
 _SHELL = re.compile(rb"CREATE TYPE " + _NAME + rb"\." + _NAME + rb";\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class Powers:
-    """What the login may on its server. By default everything."""
-
-    superuser: bool = True
-    subscribes: bool = True
-
-
-def powers(target: TargetFacts) -> Powers:
-    can = target.major >= SUBSCRIBES_SINCE and SUBSCRIBER in target.settable_roles
-    return Powers(target.superuser, target.superuser or can)
 
 
 def left_out(entries: Iterable[Entry], login: Powers) -> dict[int, str]:

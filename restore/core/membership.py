@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from restore.core.role_script import GrantRole
+
+@dataclass(frozen=True, slots=True)
+class GrantRole:
+    """A membership; `inherit` and `settable` are None where the server's default holds."""
+
+    role: str
+    member: str
+    admin: bool = False
+    inherit: bool | None = None
+    settable: bool | None = None
+    grantor: str = ""
 
 
 def either(one: GrantRole, other: GrantRole) -> GrantRole:

@@ -25,7 +25,7 @@ from restore.core.state import Phase, Restore, Task
 
 PRODUCT = "restore"
 
-_FORM = ConfigDict(alias_generator=to_camel, extra="forbid")
+_FORM = ConfigDict(alias_generator=to_camel, extra="forbid", defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)

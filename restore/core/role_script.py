@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from restore.core.encoding import reader
+from restore.core.membership import GrantRole
 from restore.core.psql import Comment, Statement, pieces
 from restore.core.script import restricted, whole
 from restore.core.sql import (
@@ -69,18 +70,6 @@ class SetParameter:
     parameter: str
     values: tuple[str, ...] = field(repr=False)  # an application may keep a secret in a parameter
     database: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GrantRole:
-    """A membership; `inherit` and `settable` are None where the server's default holds."""
-
-    role: str
-    member: str
-    admin: bool = False
-    inherit: bool | None = None
-    settable: bool | None = None
-    grantor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

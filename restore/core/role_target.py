@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from restore.core.dumps import SYSTEM_ROLES
-from restore.core.role_script import GrantRole
+from restore.core.membership import GrantRole
 
 _SUPERUSER_PARAMETERS = """
     allow_in_place_tablespaces allow_system_table_mods backtrace_functions commit_delay

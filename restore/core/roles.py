@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from restore.core import entra, membership
 from restore.core.facts import Finding
+from restore.core.membership import GrantRole
 from restore.core.options import ExistingRoles, WithoutPassword
 from restore.core.request import RolePolicy
 from restore.core.role_remarks import Remarks
@@ -19,7 +20,6 @@ from restore.core.role_script import (
     CommentOnRole,
     CreateRole,
     GrantOnParameter,
-    GrantRole,
     OtherStatement,
     RoleStatement,
     SecurityLabel,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from restore.core import managed, scope
 from restore.core.facts import Finding, Findings, LeftOut
-from restore.core.managed import Powers
 from restore.core.options import Content
+from restore.core.powers import Powers
 from restore.core.request import Objects
 from restore.core.toc import Head
 

@@ -74,9 +74,11 @@ class Contents:
                 self.early[outline.dump_id] = outline
             elif outline.stage is not Stage.DATA:
                 self.late[outline.dump_id] = outline
-        self._toc = self._held.enter_context(tempfile.TemporaryFile())
-        self._toc.write(toc)
-        self._toc.flush()
+        with ExitStack() as held:
+            self._toc = held.enter_context(tempfile.TemporaryFile())
+            self._toc.write(toc)
+            self._toc.flush()
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,8 +10,8 @@ from psycopg import sql
 from restore.adapters.postgres import Connection
 from restore.adapters.target import settable_roles
 from restore.adapters.target_roles import own_memberships
+from restore.core.membership import GrantRole
 from restore.core.plan import Plan
-from restore.core.role_script import GrantRole
 from restore.core.role_target import OPTIONS_SINCE
 
 

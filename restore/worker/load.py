@@ -230,6 +230,10 @@ def _through_file(
     file.seek(0)
     archive = format_of(file.read(FORMAT_PREFIX_BYTES)) is Format.ARCHIVE
     jobs = job.limits.jobs if archive else 1  # a tar archive cannot be read in parallel
+    if not job.restore.request.target.secret:
+        # With jobs it logs in once more at its end, when a Microsoft Entra token may have expired.
+        # Source: restore_toc_entries_postfork in src/bin/pg_dump/pg_backup_archiver.c.
+        jobs = 1
     into = restore_argv(
         client,
         step.staging,
@@ -240,6 +244,7 @@ def _through_file(
         listed=chosen,
     )
     listener = Listener()
+    job.meter.enter("restoring")
     with ExitStack() as children:
         restoring = children.enter_context(
             Child(into, job.server.environment(), files=kept, on_line=listener.hear)
@@ -250,7 +255,6 @@ def _through_file(
         children.enter_context(job.stop.ending(restoring.end))
         children.enter_context(job.stop.ending(counting.end))
         counter = children.enter_context(_Counter(counting.output()))
-        job.meter.enter("restoring")
         return _concluded(job, step, listener, restoring, counting, counter)
 
 
@@ -264,6 +268,7 @@ def _through_pipe(job: Job, step: DatabaseStep, client: Client, list_file: int) 
         listed=chosen,
     )
     listener = Listener()
+    job.meter.enter("restoring", step.blob.size_bytes)
     with ExitStack() as children:
         restoring = children.enter_context(
             Child(into, job.server.environment(), fed=True, files=kept, on_line=listener.hear)
@@ -274,7 +279,6 @@ def _through_pipe(job: Job, step: DatabaseStep, client: Client, list_file: int) 
         children.enter_context(job.stop.ending(restoring.end))
         children.enter_context(job.stop.ending(counting.end))
         counter = children.enter_context(_Counter(counting.output()))
-        job.meter.enter("restoring", step.blob.size_bytes)
         readers = [restoring, counting]
         for chunk in _chunks(job, step.blob):
             readers = [child for child in readers if child.feed(chunk)]

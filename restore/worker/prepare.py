@@ -21,10 +21,10 @@ from restore.core.dumps import (
     read_set,
 )
 from restore.core.facts import DumpFacts, Findings, Locale, TargetFacts
-from restore.core.managed import powers
 from restore.core.messages import TaskResult
 from restore.core.options import Roles, Script
-from restore.core.plan import early, plan
+from restore.core.planning import early, plan
+from restore.core.powers import powers
 from restore.core.request import RestoreRequest
 from restore.core.role_script import RoleStatement, SetParameter
 from restore.core.role_target import is_system

@@ -12,6 +12,7 @@ from restore.adapters.target_roles import read_role_target
 from restore.core import role_script, roles, script
 from restore.core.dumps import Blob
 from restore.core.facts import Finding, Findings
+from restore.core.membership import GrantRole
 from restore.core.messages import TaskResult
 from restore.core.password import secret_name
 from restore.core.plan import Plan
@@ -21,7 +22,6 @@ from restore.core.role_script import (
     Attribute,
     CommentOnRole,
     CreateRole,
-    GrantRole,
     RoleStatement,
     SetParameter,
     printed,

@@ -14,7 +14,7 @@ from restore.core.messages import Failure, Report, Result, TaskResult, Ticket, f
 from restore.core.request import Target
 from restore.core.state import Restore
 from restore.engine.meter import Meter
-from restore.errors import NotFoundError, RestoreError, TargetError
+from restore.errors import MachineError, NotFoundError, RestoreError, TargetError
 from restore.ports import Bus, Clock, Files, Hold, Inbox, Login, Records, Secrets, States
 from restore.worker import after, cleanup, database, finish, prepare, roles
 from restore.worker.job import Job, Limits
@@ -151,11 +151,21 @@ def _attempt(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) 
         raise
     except RestoreError as exc:
         return _ended(ticket, Result.FAILED, failure(exc))
+    except OSError as exc:
+        return _ended(ticket, Result.FAILED, failure(_of_machine(exc)))
     except Exception as exc:
         log.exception("internal", extra=ids(ticket))
         reason = f"internal error: expected none, found {type(exc).__name__}"
         hint = "see the worker's log; this is a fault of the restore, please report it"
         return _ended(ticket, Result.FAILED, Failure("internal", reason, hint))
+
+
+def _of_machine(exc: OSError) -> MachineError:
+    """A full disk, no process or descriptor to be had: nothing that the restore did wrong."""
+    return MachineError(
+        f"worker: expected its machine to do as asked, found {exc.strerror or type(exc).__name__}",
+        "give workers more disk or memory, or lower RESTORE_SCRATCH_BYTES",
+    )
 
 
 def _ended(ticket: Ticket, result: Result, why: Failure | None = None) -> TaskResult:

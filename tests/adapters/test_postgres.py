@@ -23,7 +23,7 @@ from restore.adapters.target import read_facts
 from restore.adapters.target_roles import read_role_target
 from restore.core.dumps import Blob, Format, read_set
 from restore.core.facts import DumpFacts, Locale
-from restore.core.plan import plan
+from restore.core.planning import plan
 from restore.core.request import parse
 from restore.errors import RestoreError, TargetError, TransientError
 from restore.ports import Login

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from restore.core.dumps import SYSTEM_ROLES
+from restore.core.membership import GrantRole
 from restore.core.role_script import (
     FLAGS,
     AlterRole,
@@ -16,7 +17,6 @@ from restore.core.role_script import (
     CommentOnRole,
     CreateRole,
     GrantOnParameter,
-    GrantRole,
     RoleStatement,
     SecurityLabel,
     SetParameter,

@@ -9,16 +9,14 @@ import pytest
 
 from restore.core.archive import read_head
 from restore.core.managed import (
-    SUBSCRIBER,
-    Powers,
     acts_for_others,
     broken_tables,
     grants_of,
     left_out,
     name_of,
     new_owner,
-    powers,
 )
+from restore.core.powers import SUBSCRIBER, Powers, powers
 from restore.core.toc import OffsetFlag
 from tests.core.test_grants import entry
 from tests.core.test_plan import TARGET

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restore.core.membership import either, lacking, why_not_without_options
-from restore.core.role_script import GrantRole
+from restore.core.membership import GrantRole, either, lacking, why_not_without_options
 from tests.core.role_scripts import steady
 
 options = st.sampled_from([None, True, False])

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from restore.core.dumps import Blob, Format, read_set
 from restore.core.facts import DumpFacts, Existing, Finding, Findings, LeftOut, TargetFacts
-from restore.core.plan import Engine, plan, side_name
+from restore.core.membership import GrantRole
+from restore.core.plan import Engine, side_name
+from restore.core.planning import plan
 from restore.core.request import parse
-from restore.core.role_script import GrantRole
 
 GUID = "d98a8d0a-89c8-4b84-9c58-c6c8743e8478"
 ID = "0123456789abcdef"

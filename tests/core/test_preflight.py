@@ -9,7 +9,7 @@ import pytest
 
 from restore.core.dumps import Blob, Format, read_set
 from restore.core.facts import DumpFacts, Existing, Finding, Findings, LeftOut, Locale, TargetFacts
-from restore.core.plan import early, plan
+from restore.core.planning import early, plan
 from restore.core.request import parse
 
 GUID = "d98a8d0a-89c8-4b84-9c58-c6c8743e8478"

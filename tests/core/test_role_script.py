@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
+from restore.core.membership import GrantRole
 from restore.core.role_script import (
     AlterRole,
     Attribute,
     CommentOnRole,
     CreateRole,
     GrantOnParameter,
-    GrantRole,
     OtherStatement,
     SecurityLabel,
     SetParameter,

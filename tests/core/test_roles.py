@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restore.core.dumps import SYSTEM_ROLES
+from restore.core.membership import GrantRole
 from restore.core.options import ExistingRoles, WithoutPassword
 from restore.core.psql import Meta, Statement, pieces
 from restore.core.request import RolePolicy
@@ -16,7 +17,6 @@ from restore.core.role_script import (
     FLAGS,
     AlterRole,
     CreateRole,
-    GrantRole,
     OtherStatement,
     RoleStatement,
     SecurityLabel,

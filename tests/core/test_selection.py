@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from restore.core.managed import Powers
 from restore.core.options import Content
+from restore.core.powers import Powers
 from restore.core.request import Names, Objects
 from restore.core.selection import select, told, unsupported
 from tests.core.test_managed import BY_SUPERUSER, NOBODY, made

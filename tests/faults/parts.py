@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
@@ -16,19 +19,23 @@ import psycopg
 from azure.servicebus import ServiceBusClient
 
 from local.azurite import Azurite
-from local.postgres import PostgresServer
+from local.postgres import PostgresServer, Stop
 from local.servicebus import Broker, QueueConfig
 from local.servicebus import ServiceBus as LocalBus
+from local.vault import LocalVault
 from restore import flows
 from restore.adapters import postgres, tools
+from restore.adapters.azure_backup import AzureBackup
+from restore.adapters.credentials import credential
 from restore.adapters.servicebus import ServiceBus
 from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
+from restore.control import Control
 from restore.core.messages import POISON, REPORTS, TASKS
-from restore.core.state import Restore
+from restore.core.state import Do, Restore
 from restore.errors import RestoreError, TransientError
 from restore.settings import Connection
 from restore.worker.worker import work
-from tests.worker.bench import DATA, Bench
+from tests.worker.bench import DATA, SET_ID, Bench
 
 NAME = 'Cr\'m_database_€ "x".sql'
 ROUNDS = 400
@@ -46,6 +53,7 @@ class Way(Enum):
     LOST = "answer lost"  # it has its effect, and looks broken
     DEATH = "death before"  # the process ends before it
     DEATH_AFTER = "death after"  # the process ends before anybody hears of its effect
+    RESTART = "server restarted"  # PostgreSQL crashes and is back when the call is made
 
 
 class Death(BaseException):
@@ -62,6 +70,7 @@ class Fault:
     calls: int = 0
     met: bool = False
     where: str = ""
+    restart: Callable[[], None] = lambda: None
 
     def around(self, family: str, name: str, call: Callable[[], Any], broken: Exception) -> Any:
         if family != self.family:
@@ -72,13 +81,16 @@ class Fault:
         self.met, self.where = True, name
         if self.way is Way.DEATH:
             raise Death
+        if self.way is Way.RESTART:
+            self.restart()
+            return call()
         if self.way is Way.REFUSED:
             raise broken
         call()
         raise Death if self.way is Way.DEATH_AFTER else broken
 
 
-FAMILIES = ("storage", "bus", "postgres", "subprocess")
+FAMILIES = ("vault", "storage", "bus", "subprocess", "postgres")
 
 
 class Shaky:
@@ -123,12 +135,13 @@ class Parts:
         client = ServiceBusClient.from_connection_string(self.local.connection_string)
         self._open.enter_context(client)
         self.reports = self._open.enter_context(client.get_queue_receiver(REPORTS))
-        self.container = self.landing.url("files")
-        self.landing.create(self.container, "0" * 16)
-        files = self.landing._service.get_container_client("files")
-        guid = "d98a8d0a-89c8-4b84-9c58-c6c8743e8478"
-        files.upload_blob(f"{guid}_roles.sql", (DATA / "roles-pg16.sql").read_bytes())
-        files.upload_blob(f"{guid}_database_{NAME}.sql", (DATA / "crm-pg16.dump").read_bytes())
+        folder = Path(self._open.enter_context(TemporaryDirectory()))
+        shutil.copy(DATA / "roles-pg16.sql", folder / f"{SET_ID}_roles.sql")
+        shutil.copy(DATA / "crm-pg16.dump", folder / f"{SET_ID}_database_{NAME}.sql")
+        self.azure = self._open.enter_context(LocalVault(None, storage.connection_string))
+        self.azure.add_backup(folder)
+        self.vault = AzureBackup(self.azure.url, credential())
+        self._open.enter_context(closing(self.vault))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,12 +155,18 @@ class Run(Bench):
     def __init__(self, parts: Parts, fault: Fault) -> None:
         super().__init__(parts.server)
         self.fault, self._parts = fault, parts
+        fault.restart = lambda: parts.server.restart(Stop.IMMEDIATE)
         self._key = f"fault {uuid4()}"
         self.states = Shaky(parts.states, "storage", fault)
         self.records = Shaky(parts.records, "storage", fault)
         self.landing = Shaky(parts.landing, "storage", fault)
         self.bus = Shaky(parts.bus, "bus", fault)
-        self.container = parts.container
+        self.vault = Shaky(parts.vault, "vault", fault)
+
+    @property
+    def control(self) -> Control:
+        vaults = (self._parts.azure.names.vault_id,)
+        return replace(super().control, vault=self.vault, vaults=vaults)
 
     def end(self, **request: Any) -> Restore:
         """The restore at rest, however often somebody had to come back to it."""
@@ -155,10 +174,14 @@ class Run(Bench):
             self._insist(lambda: self._begin(request))
             for _ in range(ROUNDS):
                 restore = self._parts.states.load(self.last).restore
-                if restore.ended and not restore.outbox:
+                if restore.ended and {command.do for command in restore.outbox} <= {Do.PURGE}:
                     return restore
                 self._step()
         raise AssertionError(f"never came to rest: {restore.phase}, {restore.outbox}")
+
+    def _body(self, request: dict[str, Any]) -> bytes:
+        server = self._parts.azure.names.server_id
+        return super()._body({"source": {"server": server}, **request})
 
     def _begin(self, request: dict[str, Any]) -> None:
         body = self._body(request)

@@ -8,8 +8,7 @@ import psycopg
 from psycopg import sql
 
 from local.postgres import PostgresServer
-from restore.core.membership import either
-from restore.core.role_script import GrantRole
+from restore.core.membership import GrantRole, either
 
 SPELL = "Ω \"q\" 'n' \\b $$"
 LINES = "two\nlines; \\connect x"
