@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import psycopg
+from azure.servicebus import ServiceBusClient
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg import sql
 
@@ -27,12 +29,13 @@ from local.postgres import PostgresServer, binaries
 from local.servicebus import Broker, QueueConfig, ServiceBus
 from local.vault import LocalVault
 from restore.adapters.storage import STATE_CONTAINER
-from restore.core.messages import POISON, REPORTS, TASKS
+from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
 from restore.flows import CONTAINER_PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRET = "target-admin"
 REPORT_KEY = "report-key"
+LISTENER = "listener"  # the subscription of the topic that events are sent to
 
 
 class Stack(Part):
@@ -68,6 +71,8 @@ class Stack(Part):
         queue = QueueConfig(lock_seconds=lock_seconds, requires_duplicate_detection=True)
         for name in (TASKS, REPORTS, POISON):
             self.broker.create_queue(name, queue)
+        self.broker.create_topic(EVENTS)
+        self.broker.create_subscription(EVENTS, LISTENER, QueueConfig(requires_session=True))
 
     # ---- start and stop
 
@@ -187,6 +192,20 @@ class Stack(Part):
             },
             **changes,
         }
+
+    def events(self, restore_id: str) -> list[dict[str, Any]]:
+        """What was told of a restore since this was asked last, in its order, each once."""
+        with (
+            ServiceBusClient.from_connection_string(self.bus.connection_string) as client,
+            client.get_subscription_receiver(EVENTS, LISTENER, session_id=restore_id) as receiver,
+        ):
+            found: dict[str, dict[str, Any]] = {}
+            while received := receiver.receive_messages(100, max_wait_time=1):
+                for message in received:
+                    event = json.loads(b"".join(message.body))
+                    found.setdefault(event["id"], event)
+                    receiver.complete_message(message)
+            return list(found.values())
 
     def wait(
         self, restore_id: str, until: Callable[[dict[str, Any]], bool] | None = None

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from restore.control import Control, find_instance
 from restore.core import life, messages
+from restore.core.announcements import MOST_AT_ONCE, cloud_event
 from restore.core.backup import Instance, OperationState, choose
 from restore.core.events import (
     Accepted,
+    Announced,
     Begun,
     Claimed,
     ContainerCreated,
@@ -62,6 +64,8 @@ def perform(control: Control, restore: Restore, command: Command, now: datetime)
                 return [TimeCame(command.do)]
             case Do.PURGE:
                 return [_purge(control, restore)]
+            case Do.ANNOUNCE:
+                return [_announce(control, restore)]
             case Do.TUNE | Do.UNTUNE:
                 return [_set_parameters(control, restore, command.do)]
             case Do.FIND_POINT:
@@ -114,6 +118,13 @@ def _purge(control: Control, restore: Restore) -> Event:
             return StillRead()
     control.landing.delete(restore.container, restore.id)
     return Purged()
+
+
+def _announce(control: Control, restore: Restore) -> Event:
+    """One after the other, so that they arrive in their order. Safe to repeat: ids are the same."""
+    for news in restore.announcements[:MOST_AT_ONCE]:
+        control.bus.announce(restore.id, cloud_event(restore.id, news))
+    return Announced(news.number)
 
 
 def _find_point(control: Control, restore: Restore) -> Event:

@@ -93,7 +93,7 @@ def start(control: Control, body: bytes, key: str | None = None) -> Restore:
         check_free(control, request)
     restore_id = hashlib.sha256(key.encode()).hexdigest()[:16] if key else secrets.token_hex(8)
     container = request.source.container or control.landing.url(CONTAINER_PREFIX + restore_id)
-    restore = life.begin(restore_id, request, container, control.clock())
+    restore = life.begin(restore_id, request, container, control.clock(), control.policy)
     try:
         stored = control.states.create(restore)
     except ConflictError:

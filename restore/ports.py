@@ -198,7 +198,10 @@ class ServerParameters(Protocol):
 
 
 class Bus(Protocol):
-    """The two queues. A message id that was sent before, within ten minutes, is dropped."""
+    """The queues and the topic.
+
+    A message id that was sent before, within ten minutes, is dropped.
+    """
 
     def send_ticket(self, ticket: Ticket, not_before: datetime | None = None) -> None:
         """Queue a task, visible from `not_before` on. Safe to repeat."""
@@ -210,6 +213,12 @@ class Bus(Protocol):
         """Keep a message of `queue` that nobody can use, with the reason, for a person to see.
 
         Safe to repeat: the same message is kept once.
+        """
+
+    def announce(self, restore_id: str, event: Mapping[str, Any]) -> None:
+        """Tell a CloudEvent to whoever listens, after those told before of the same restore.
+
+        Safe to repeat: one that was told within ten minutes is dropped by its id.
         """
 
     def dead_letters(self) -> Mapping[str, int]:

@@ -65,6 +65,7 @@ class Settings:
     deadline_hours: float  # after which a restore is stopped, where the request does not say
     keep_files_hours: float  # how long the vault's files are kept after the end
     keep_failed_files_hours: float  # the same where nothing was published
+    events_topic: str
     max_databases: int  # of a restore at the same time
     max_connections: int  # of all its databases' engines together
     pg_bindirs: tuple[str, ...]  # folders with psql and pg_restore, before those of Debian
@@ -102,6 +103,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         keep_failed_files_hours=reader.number(
             "RESTORE_KEEP_FAILED_FILES_HOURS", 72, most=_MOST_HOURS, least=0
         ),
+        events_topic=reader.text("RESTORE_EVENTS_TOPIC", "restore-events"),
         max_databases=reader.whole("RESTORE_MAX_DATABASES", 8, most=1000),
         max_connections=reader.whole("RESTORE_MAX_CONNECTIONS", 256, most=10_000),
         pg_bindirs=tuple(filter(None, reader.text("RESTORE_PG_BINDIRS").split(":"))),

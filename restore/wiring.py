@@ -40,7 +40,7 @@ def control() -> Control:
         landing=BlobLanding(settings.landing),
         vault=cast(Vault, _AtFirstUse(lambda: _vault(settings))),
         parameters=ServerParameters(settings.arm_endpoint, identity, local=local),
-        bus=ServiceBus(settings.bus),
+        bus=ServiceBus(settings.bus, events=settings.events_topic),
         policy=policy(settings),
         vaults=settings.vaults,
         targets=settings.targets,
@@ -79,6 +79,7 @@ def _signer(settings: environment.Settings) -> Signer | None:
 
 def policy(settings: environment.Settings) -> Policy:
     return Policy(
+        announce=settings.events_topic != "off",
         poll_seconds=settings.poll_seconds,
         settle_seconds=settings.settle_seconds,
         retry_seconds=settings.retry_seconds,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from restore.core import messages, state
 from restore.core.backup import Instance, Operation, OperationState, Outcome, RecoveryPoint
@@ -349,6 +350,7 @@ class MemoryBus:
     max_deliveries: int = 10
     buried: list[DeadLetter] = field(default_factory=list)
     set_aside_messages: list[DeadLetter] = field(default_factory=list)
+    announced: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     _messages: list[_Message] = field(default_factory=list)
     _sent: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -363,6 +365,10 @@ class MemoryBus:
         kept = DeadLetter(body, why.code, queue)
         if kept not in self.set_aside_messages:
             self.set_aside_messages.append(kept)
+
+    def announce(self, restore_id: str, event: Mapping[str, Any]) -> None:
+        if event["id"] not in {known["id"] for _, known in self.announced}:
+            self.announced.append((restore_id, dict(event)))
 
     def dead_letters(self) -> Mapping[str, int]:
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,9 @@ from azure.servicebus.amqp import AmqpMessageBodyType
 from restore.adapters import azure_errors
 from restore.adapters.credentials import credential
 from restore.adapters.lock import LockKeeper
+from restore.core.announcements import MEDIA_TYPE
 from restore.core.messages import (
+    EVENTS,
     POISON,
     REPORTS,
     TASKS,
@@ -118,9 +121,15 @@ class ServiceBus:
     asking, and takes messages that nobody works on.
     """
 
-    def __init__(self, connection: Connection, counted_seconds: float = 15.0) -> None:
-        """A count of dead letters may be `counted_seconds` old: everybody may ask for it."""
+    def __init__(
+        self, connection: Connection, counted_seconds: float = 15.0, events: str = EVENTS
+    ) -> None:
+        """A count of dead letters may be `counted_seconds` old: everybody may ask for it.
+
+        `events` is the name of the topic.
+        """
         self._connection = connection
+        self._events = events
         self._counted_seconds = counted_seconds
         self._client: ServiceBusClient | None = None
         self._senders: dict[str, ServiceBusSender] = {}
@@ -144,6 +153,17 @@ class ServiceBus:
         reason = why.message[:_REASON_CHARACTERS]
         about: dict[str | bytes, Any] = {"queue": queue, "code": why.code, "reason": reason}
         self._send(POISON, body, message_id, properties=about)
+
+    def announce(self, restore_id: str, event: Mapping[str, Any]) -> None:
+        body = json.dumps(event, ensure_ascii=False).encode(errors="replace")
+        message = ServiceBusMessage(
+            body,
+            message_id=str(event["id"]),
+            session_id=restore_id,
+            subject=str(event["type"]),
+            content_type=MEDIA_TYPE,
+        )
+        self._send_message(self._events, message, ServiceBusClient.get_topic_sender)
 
     def dead_letters(self) -> Mapping[str, int]:
         with self._counting:
@@ -191,19 +211,25 @@ class ServiceBus:
             scheduled_enqueue_time_utc=not_before,
             application_properties=dict(properties or {}),
         )
-        with self._sending, _translated(f"queue {queue}"):
+        self._send_message(queue, message, ServiceBusClient.get_queue_sender)
+
+    def _send_message(
+        self,
+        name: str,
+        message: ServiceBusMessage,
+        sender: Callable[[ServiceBusClient, str], ServiceBusSender],
+    ) -> None:
+        """To the queue or topic of that name."""
+        with self._sending, _translated(f"{name} of the bus"):
             try:
-                self._sender(queue).send_messages(message, timeout=_SEND_SECONDS)
+                if self._client is None:
+                    self._client = self._connect()
+                if name not in self._senders:
+                    self._senders[name] = sender(self._client, name)
+                self._senders[name].send_messages(message, timeout=_SEND_SECONDS)
             except BaseException:
                 self._drop_senders()
                 raise
-
-    def _sender(self, queue: str) -> ServiceBusSender:
-        if self._client is None:
-            self._client = self._connect()
-        if queue not in self._senders:
-            self._senders[queue] = self._client.get_queue_sender(queue)
-        return self._senders[queue]
 
     def _drop_senders(self) -> None:
         client, self._client = self._client, None

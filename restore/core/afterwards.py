@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from restore.core.announcements import told
 from restore.core.decider import Decider, set_tasks, union
 from restore.core.events import (
+    Announced,
     Claimed,
     Event,
     ParametersAsked,
@@ -90,6 +92,8 @@ class Afterwards(Decider):
                 return self.again(restore, Do.PURGE, _HOUR_SECONDS)
             case Ticked():
                 return self.stuck()
+            case Announced(number):
+                return told(restore, number)
             case ParametersAsked(Do.UNTUNE) if self.pending(Do.UNTUNE):
                 return self.again(restore, Do.UNTUNE, self.policy.settle_seconds)
             case ParametersSet(Do.UNTUNE) if self.pending(Do.UNTUNE):

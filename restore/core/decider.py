@@ -144,10 +144,14 @@ class Decider(ABC):
         return self.restore if found == self.restore.stuck else replace(self.restore, stuck=found)
 
     def stumbled(self, command: Command, failure: Failure) -> Restore:
-        """Tried again later, or given up; but for watching: reports may arrive all the same."""
+        """Tried again later, or given up.
+
+        Watching never is: reports may arrive all the same. Nor is telling others, which keeps
+        nobody waiting.
+        """
         failures = command.failures + 1
         lasting = not failure.transient or failures >= self.policy.max_command_failures
-        if lasting and command.do is not Do.WATCH:
+        if lasting and command.do not in (Do.WATCH, Do.ANNOUNCE):
             return self.given_up(command, replace(failure, transient=False))
         doublings = min(command.failures, 10)
         wait = min(300.0, self.policy.retry_seconds * 2**doublings)

@@ -154,6 +154,13 @@ class ParametersSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """Others were told all announcements up to this one."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     pass
 
@@ -182,5 +189,6 @@ Event = (
     | ParametersSeen
     | ParametersAsked
     | ParametersSet
+    | Announced
     | Ticked
 )

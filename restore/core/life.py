@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from restore.core.afterwards import Afterwards, afterwards
+from restore.core.announcements import announced, told
 from restore.core.backup import OperationState, Outcome
 from restore.core.decider import Decider, set_tasks, union
 from restore.core.dumps import Blob
 from restore.core.events import (
     Accepted,
+    Announced,
     Approved,
     Begun,
     CancelAsked,
@@ -58,13 +60,20 @@ from restore.core.state import (
 )
 
 _MOST_LANDED = 2000  # names kept of what events told: more than a backup has files
+_PATIENCE = Policy()
 _HURRY_SECONDS = 2.0  # between two looks at the vault's job, where files land
 
 
-def begin(restore_id: str, request: RestoreRequest, container: str, now: datetime) -> Restore:
+def begin(
+    restore_id: str,
+    request: RestoreRequest,
+    container: str,
+    now: datetime,
+    policy: Policy = _PATIENCE,
+) -> Restore:
     """A new restore. One that adopts files goes straight to looking at them."""
     adopted = request.source.container is not None
-    return Restore(
+    new = Restore(
         id=restore_id,
         request=request,
         container=container,
@@ -73,6 +82,7 @@ def begin(restore_id: str, request: RestoreRequest, container: str, now: datetim
         outbox=(Command(Do.LIST_FILES if adopted else Do.FIND_POINT, now),),
         history=(Change(now, Phase.REQUESTED),),
     )
+    return announced(None, new, now) if policy.announce else new
 
 
 def due(restore: Restore, now: datetime) -> Command | None:
@@ -91,7 +101,8 @@ def decide(restore: Restore, event: Event, now: datetime, policy: Policy) -> Res
         return restore
     changed = decided.phase is not restore.phase
     history = (*decided.history, Change(now, decided.phase)) if changed else decided.history
-    return replace(decided, updated=now, history=history)
+    decided = replace(decided, updated=now, history=history)
+    return announced(restore, decided, now) if policy.announce else decided
 
 
 class _Life(Decider):
@@ -155,6 +166,8 @@ class _Life(Decider):
                 return self.stop(restore, _too_late(self.deadline_hours))
             case Ticked():
                 return self.stuck()
+            case Announced(number):
+                return told(restore, number)
         return restore
 
     # ---- while Azure Backup works

@@ -20,6 +20,7 @@ from restore.errors import MessageError, RestoreError, TransientError
 
 TASKS = "restore-tasks"
 REPORTS = "restore-reports"
+EVENTS = "restore-events"  # the topic: what others are told
 POISON = "restore-poison"  # what is no message of ours, with its reason; nobody takes from it
 
 _Id = Annotated[str, Field(pattern=r"\A[0-9a-f]{16}\z")]

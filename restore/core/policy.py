@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Policy:
     """Seconds, unless the name says otherwise."""
 
+    announce: bool = False  # tell others of each transition
     poll_seconds: float = 30  # between two looks at Azure's operations and jobs
     settle_seconds: float = 10  # two listings this far apart must be equal
     missing_seconds: float = 120  # how long a file that was announced may be missing

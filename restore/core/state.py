@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -61,6 +61,7 @@ class Do(StrEnum):
     TUNE = "tune"  # the server's parameters, before it is restored to
     UNTUNE = "untune"  # put back as they were
     PURGE = "purge"  # the container that was made for the vault's files
+    ANNOUNCE = "announce"  # to others, what has happened
     COLLECT = "collect"  # debts: what should have been given back, and was not
 
 
@@ -143,6 +144,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something that has happened, and that others are still to be told."""
+
+    number: int
+    type: str
+    at: datetime
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """Everything known about one restore. Stored as JSON, never changed in place."""
 
@@ -179,6 +190,8 @@ class Restore:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     history: tuple[Change, ...] = ()
+    announcements: tuple[Announcement, ...] = ()  # not told yet, in their order
+    announced: int = 0  # how many there have been
     version: Literal[1] = 1
 
     @property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.servicebus import ServiceBusClient, ServiceBusMessage
@@ -23,9 +26,10 @@ from restore.adapters.secrets import FolderSecrets
 from restore.adapters.servicebus import ServiceBus
 from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
 from restore.core import life
+from restore.core.announcements import MEDIA_TYPE
 from restore.core.backup import Instance, RecoveryPoint
 from restore.core.dumps import Blob
-from restore.core.messages import POISON, REPORTS, TASKS
+from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
 from restore.core.request import parse
 from restore.core.state import Restore
 from restore.ports import Bus, Inbox, Landing, Records, Secrets, States, Vault
@@ -127,6 +131,7 @@ class Line:
     dead_letters: Callable[[], list[tuple[bytes, str]]]
     advance: Callable[[float], None]
     reports: Callable[[], int]
+    told: Callable[[str], list[dict[str, Any]]]  # by the topic, of that restore, since last asked
 
 
 @pytest.fixture(params=["fake", "local"])
@@ -148,6 +153,7 @@ def fake_line() -> Iterator[Line]:
         lambda: [(letter.body, letter.reason) for letter in bus.buried],
         advance,
         lambda: len(bus.reports()),
+        lambda restore_id: [event for told, event in bus.announced if told == restore_id],
     )
 
 
@@ -157,6 +163,8 @@ def real_line() -> Iterator[Line]:
     broker.create_queue(TASKS, config)
     broker.create_queue(REPORTS, config)
     broker.create_queue(POISON, config)
+    broker.create_topic(EVENTS)
+    broker.create_subscription(EVENTS, "all", QueueConfig(requires_session=True))
     with LocalBus(broker) as local:
         bus = ServiceBus(Connection(local.connection_string), counted_seconds=0)
 
@@ -174,9 +182,23 @@ def real_line() -> Iterator[Line]:
             lambda: [(letter.body, letter.reason) for letter in local.dead_letters(TASKS)],
             local.advance,
             lambda: local.counts(REPORTS).ready,
+            partial(_heard, local.connection_string),
         )
         bus.close()
     gc.collect()
+
+
+def _heard(bus: str, restore_id: str) -> list[dict[str, Any]]:
+    """Bodies of the messages in the restore's session."""
+    with (
+        ServiceBusClient.from_connection_string(bus) as client,
+        client.get_subscription_receiver(EVENTS, "all", session_id=restore_id) as receiver,
+    ):
+        found = receiver.receive_messages(100, max_wait_time=2)
+        assert {(m.session_id, m.content_type) for m in found} == {(restore_id, MEDIA_TYPE)}
+        bodies = [json.loads(b"".join(message.body)) for message in found]
+        assert [m.message_id for m in found] == [body["id"] for body in bodies]
+        return bodies
 
 
 @dataclass

@@ -106,3 +106,17 @@ def test_what_is_set_aside_is_counted_once(line):
     line.bus.set_aside(REPORTS, b"\x00 not JSON", why)
     line.bus.set_aside(REPORTS, b"\x00 not JSON", why)
     assert line.bus.dead_letters()[POISON] == 1
+
+
+def test_what_is_told_of_a_restore_is_heard_in_its_order(line):
+    events = [
+        {"id": f"{FIRST.restore}-{number}", "type": "restore.requested", "data": {"name": "€"}}
+        for number in range(1, 4)
+    ]
+    other = {"id": "f" * 16 + "-1", "type": "restore.requested"}
+    line.bus.announce(FIRST.restore, events[0])
+    line.bus.announce("f" * 16, other)
+    line.bus.announce(FIRST.restore, events[1])
+    line.bus.announce(FIRST.restore, events[2])
+    assert line.told(FIRST.restore) == events
+    assert line.told("f" * 16) == [other]

@@ -42,6 +42,11 @@ def test_what_an_older_release_wrote_has_the_defaults():
     assert found.phase is decode(NOW).phase
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in STATES.iterdir()))
+def test_what_earlier_releases_wrote_is_read(name):
+    assert decode((STATES / name).read_bytes()) == decode(NOW)
+
+
 def test_what_a_newer_release_added_is_no_hindrance():
     body = json.loads(NOW)
     for place in (body, body["request"], body["request"]["target"], body["plan"], *body["tasks"]):

@@ -59,6 +59,10 @@ def test_a_backup_travels_the_whole_way(stack: Stack):
     for database in document["report"]["databases"]:
         done = [check["level"] for check in database["checks"] if check["done"]]
         assert done == ["counts", "catalog"]
+    told = [event["type"] for event in stack.events(status["id"])]
+    assert told[0] == "restore.requested"
+    assert told[-1] == "restore.succeeded"
+    assert told.count("restore.database.published") == len(sample.SMALL_DATABASES)
     page = stack.client.report(status["id"], "html")
     assert page.headers["content-type"].startswith("text/html")
     assert document["signature"]["keyId"] in page.text

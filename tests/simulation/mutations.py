@@ -54,6 +54,19 @@ MUTATIONS = (
         "decider = _Life",
     ),
     Mutation(
+        "what was not told counts as told",
+        "restore.commands",
+        "        control.bus.announce(restore.id, cloud_event(restore.id, news))\n",
+        "        if news.number != 3:\n"
+        "            control.bus.announce(restore.id, cloud_event(restore.id, news))\n",
+    ),
+    Mutation(
+        "what is to be told is forgotten",
+        "restore.core.announcements",
+        "waiting = (*after.announcements, *told)",
+        "waiting = told",
+    ),
+    Mutation(
         "lost tickets are not sent again",
         "restore.core.decider",
         "            if task.id not in unsent:\n",

@@ -14,7 +14,7 @@ from restore import control, flows
 from restore.core.backup import Instance, Operation, OperationState, Outcome, RecoveryPoint
 from restore.core.dumps import Blob
 from restore.core.policy import Policy
-from restore.core.state import Do, Phase, Restore, TaskState
+from restore.core.state import FINAL, Do, Phase, Restore, TaskState
 from restore.errors import DataLossError, RestoreError, TransientError
 from restore.ports import Destination, Stored
 from restore.worker import worker as worker_module
@@ -33,6 +33,7 @@ HOST = "pg2.example.com:5432"
 INSTANCE = Instance(VAULT, "pg1-0c0ffee0", SERVER, "westeurope", "ProtectionConfigured")
 
 POLICY = Policy(
+    announce=True,
     approval_hours=2,
     undo_hours=2,
     keep_files_hours=0.5,
@@ -502,10 +503,21 @@ class World:
             if restore.purged is None or restore_id in self.landing.made():
                 raise Broken(f"{restore_id} has ended, and its files are still there")
             self._check_effect(restore)
+            self._check_told(restore)
         if self.bus.tickets:
             raise Broken(f"tickets are left: {self.bus.tickets}")
         if self.vault.restores_begun > len(self.states.ids()):
             raise Broken(f"{self.vault.restores_begun} jobs of the vault were begun")
+
+    def _check_told(self, restore: Restore) -> None:
+        """All that happened, in its order."""
+        events = [event for told, event in self.bus.announced if told == restore.id]
+        numbers = [event["data"]["number"] for event in events]
+        if numbers != list(range(1, restore.announced + 1)):
+            raise Broken(f"{restore.id} had {restore.announced} events, told were {numbers}")
+        ends = [event["type"] for event in events if event["data"]["status"] in FINAL]
+        if not ends or sum("end" in event["data"] for event in events) != 1:
+            raise Broken(f"{restore.id} ended, and told {ends}")
 
     def _check_effect(self, restore: Restore) -> None:
         ours = [d for d in self.server.databases.values() if d.by == restore.id]

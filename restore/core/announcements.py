@@ -1,0 +1,231 @@
+"""What others are told: each transition of a restore as a CloudEvent, numbered from 1.
+
+They are derived from the change of the state, and stored with it: whoever comes next can tell what
+was not told yet, under the same numbers.
+Source: github.com/cloudevents/spec, CloudEvents 1.0.2 and its JSON format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from restore.core.state import (
+    FINAL,
+    Announcement,
+    Command,
+    Do,
+    Phase,
+    Restore,
+    Task,
+    TaskState,
+    UndoState,
+)
+
+MEDIA_TYPE = "application/cloudevents+json"
+MOST_AT_ONCE = 100  # told by one command, before the state is saved again
+
+_TEXT = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 0}
+_DATABASE = {"name": _TEXT, "target": _TEXT}
+_ERROR = {"code": _TEXT, "message": _TEXT, "hint": _TEXT}
+
+
+def _object(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": list(members),
+        "properties": dict(members),
+        "additionalProperties": False,
+    }
+
+
+_PLAN = {"hash": _TEXT, "databases": _COUNT, "refusals": _COUNT, "warnings": _COUNT}
+_LOADED = {**_DATABASE, "tables": _COUNT, "rows": _COUNT, "bytes": _COUNT}
+_END = {"databases": _COUNT, "warnings": _COUNT, "seconds": {"type": "number", "minimum": 0}}
+
+TYPES: Mapping[str, Mapping[str, Any]] = {
+    "restore.requested": {},
+    "restore.extracting": {},
+    "restore.preparing": {},
+    "restore.plan.ready": {"plan": _object(_PLAN)},
+    "restore.approval.needed": {"plan": _object(_PLAN)},
+    "restore.approved": {"plan": _object(_PLAN)},
+    "restore.restoring": {},
+    "restore.database.restored": {"database": _object(_LOADED)},
+    "restore.finishing": {},
+    "restore.database.published": {"database": _object(_DATABASE)},
+    "restore.stuck": {"reason": _TEXT},
+    "restore.succeeded": {"end": _object(_END)},
+    "restore.partial": {"end": _object(_END)},
+    "restore.failed": {"end": _object(_END), "error": _object(_ERROR)},
+    "restore.cancelled": {"end": _object(_END)},
+    "restore.undone": {},
+    "restore.closed": {},
+}
+"""What there is to tell, and what beside the common members is in `data`: as JSON Schema."""
+
+_BY_PHASE = {
+    Phase.EXTRACTING: "restore.extracting",
+    Phase.PREPARING: "restore.preparing",
+    Phase.AWAITING_APPROVAL: "restore.approval.needed",
+    Phase.RESTORING: "restore.restoring",
+    Phase.FINISHING: "restore.finishing",
+    Phase.SUCCEEDED: "restore.succeeded",
+    Phase.SUCCEEDED_WITH_WARNINGS: "restore.succeeded",
+    Phase.PARTIAL: "restore.partial",
+    Phase.FAILED: "restore.failed",
+    Phase.CANCELLED: "restore.cancelled",
+}
+
+
+def announced(before: Restore | None, after: Restore, now: datetime) -> Restore:
+    """`after`, with what its change from `before` has to tell, and the command that tells it."""
+    known = len(after.announcements)
+    told = tuple(
+        Announcement(after.announced + number, type_, now, data)
+        for number, (type_, data) in enumerate(_changes(before, after), start=1)
+    )
+    waiting = (*after.announcements, *told)
+    outbox = tuple(command for command in after.outbox if command.do is not Do.ANNOUNCE)
+    if waiting:
+        pending = before.outbox if before else ()
+        found = next((c for c in pending if c.do is Do.ANNOUNCE and known), None)
+        current = next((c for c in after.outbox if c.do is Do.ANNOUNCE), found)
+        outbox = (*outbox, current or Command(Do.ANNOUNCE, now))
+    total = after.announced + len(told)
+    if (waiting, outbox, total) == (after.announcements, after.outbox, after.announced):
+        return after
+    return replace(after, announcements=waiting, outbox=outbox, announced=total)
+
+
+def told(restore: Restore, number: int) -> Restore:
+    """The same restore; everybody knows all up to `number`. What is left is told at once."""
+    left = tuple(news for news in restore.announcements if news.number > number)
+    outbox = tuple(command for command in restore.outbox if command.do is not Do.ANNOUNCE)
+    return replace(restore, announcements=left, outbox=outbox)
+
+
+def cloud_event(restore_id: str, news: Announcement) -> dict[str, Any]:
+    """The event in JSON format: the same each time it is told."""
+    return {
+        "specversion": "1.0",
+        "id": f"{restore_id}-{news.number}",
+        "source": f"/api/restores/{restore_id}",
+        "type": news.type,
+        "subject": restore_id,
+        "time": news.at.isoformat(),
+        "datacontenttype": "application/json",
+        "data": {**news.data, "number": news.number},
+    }
+
+
+def schema(type_: str) -> dict[str, Any]:
+    """The JSON Schema of the events of that type."""
+    common = {
+        "restore": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        "number": {"type": "integer", "minimum": 1},
+        "status": {"enum": [phase.value for phase in Phase]},
+        "target": _TEXT,
+    }
+    members = {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "pattern": "^[0-9a-f]{16}-[0-9]+$"},
+        "source": {"type": "string", "format": "uri-reference"},
+        "type": {"const": type_},
+        "subject": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        "time": {"type": "string", "format": "date-time"},
+        "datacontenttype": {"const": "application/json"},
+        "data": _object({**common, **TYPES[type_]}),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": type_,
+        **_object(members),
+    }
+
+
+def _changes(before: Restore | None, after: Restore) -> Iterator[tuple[str, dict[str, Any]]]:
+    """In the order in which it must have happened."""
+    common = {
+        "restore": after.id,
+        "status": after.phase.value,
+        "target": after.request.target.address,
+    }
+    if before is None:
+        yield "restore.requested", common
+        return
+    if after.approved != before.approved:
+        yield "restore.approved", {**common, "plan": _plan(after)}
+    if after.plan is not None and after.plan != before.plan:
+        yield "restore.plan.ready", {**common, "plan": _plan(after)}
+    for task in after.tasks:
+        if _is_news(before.task(task.id), task):
+            yield "restore.database.restored", {**common, "database": _loaded(after, task)}
+    for index in sorted(set(after.published) - set(before.published)):
+        yield "restore.database.published", {**common, "database": _database(after, index)}
+    if after.stuck and after.stuck != before.stuck:
+        yield "restore.stuck", {**common, "reason": after.stuck}
+    if after.phase is not before.phase:
+        yield _BY_PHASE[after.phase], {**common, **_of_phase(after)}
+    if after.undo is not None and before.undo is not None:
+        if after.undo.undone and not before.undo.undone:
+            yield "restore.undone", common
+        elif after.undo.state is UndoState.CLOSED and before.undo.state is not UndoState.CLOSED:
+            yield "restore.closed", common
+
+
+def _is_news(before: Task | None, task: Task) -> bool:
+    done = task.kind == "database" and task.state is TaskState.DONE
+    return done and (before is None or before.state is not TaskState.DONE)
+
+
+def _of_phase(restore: Restore) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    if restore.phase is Phase.AWAITING_APPROVAL:
+        body["plan"] = _plan(restore)
+    if restore.phase in FINAL:
+        body["end"] = {
+            "databases": len(restore.published),
+            "warnings": len(restore.warnings),
+            "seconds": (restore.updated - restore.created).total_seconds(),
+        }
+    if restore.phase is Phase.FAILED:
+        failure = restore.failure
+        code, message, hint = (failure.code, failure.message, failure.hint) if failure else _NONE
+        body["error"] = {"code": code, "message": message, "hint": hint}
+    return body
+
+
+_NONE = ("nothing-to-restore", "databases: expected one to publish, found none", "")
+
+
+def _plan(restore: Restore) -> dict[str, Any]:
+    plan = restore.plan
+    assert plan is not None, "it is ready, needs an approval, or has it"
+    return {
+        "hash": plan.hash,
+        "databases": len(plan.databases),
+        "refusals": len(plan.refusals),
+        "warnings": len(plan.warnings),
+    }
+
+
+def _database(restore: Restore, index: int) -> dict[str, Any]:
+    assert restore.plan is not None, "what is restored was planned"
+    step = restore.plan.databases[index]
+    return {"name": step.name, "target": step.target}
+
+
+def _loaded(restore: Restore, task: Task) -> dict[str, Any]:
+    assert restore.plan is not None, "what is restored was planned"
+    index = task.database or 0
+    found = task.result.database if task.result else None
+    return {
+        **_database(restore, index),
+        "tables": found.tables if found else 0,
+        "rows": found.rows_found if found else 0,
+        "bytes": restore.plan.databases[index].blob.size_bytes,
+    }
