@@ -10,8 +10,9 @@ from typing import Any
 
 import azure.functions as func
 
-from restore import flows, logs, wiring
+from restore import alerting, flows, logs, wiring
 from restore.core import plan_view, report_page
+from restore.core.alert import Handshake
 from restore.core.messages import REPORTS
 from restore.core.problem import MEDIA_TYPE, problem, status_of
 from restore.core.request import idempotency_key, query
@@ -109,6 +110,30 @@ def show_report(req: func.HttpRequest) -> func.HttpResponse:
         if req.params.get("format") == "html":
             return func.HttpResponse(report_page.page(document), mimetype="text/html")
         return _json(document)
+
+    return _answered(answer)
+
+
+@app.route("alerts", methods=["POST", "OPTIONS"])
+def alerts(req: func.HttpRequest) -> func.HttpResponse:
+    """202 if an alert starts a restore, 200 if none does; `?dryRun=true` only says what would be.
+
+    OPTIONS is how Event Grid asks whether CloudEvents may come.
+    Source: github.com/cloudevents/spec, HTTP 1.1 Web Hooks for Event Delivery, section 4.
+    """
+
+    def answer() -> func.HttpResponse:
+        if req.method == "OPTIONS":
+            origin = req.headers.get("webhook-request-origin", "")
+            allowed = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
+            return func.HttpResponse(status_code=200, headers=allowed)
+        dry_run = req.params.get("dryRun", "").lower() == "true"
+        found = alerting.alerted(wiring.control(), req.get_body(), dry_run=dry_run)
+        if isinstance(found, Handshake):
+            return _json({"validationResponse": found.code})
+        started = not dry_run and any(decision.action == "start" for decision in found)
+        body = {"alerts": [decision.as_json() for decision in found]}
+        return _json(body, 202 if started else 200)
 
     return _answered(answer)
 

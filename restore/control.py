@@ -15,6 +15,7 @@ from restore.errors import InputError, NotFoundError
 from restore.ports import (
     Bus,
     Clock,
+    Documents,
     Landing,
     Records,
     ServerParameters,
@@ -60,6 +61,8 @@ class Control:
     policy: Policy
     vaults: tuple[str, ...]
     targets: tuple[str, ...]
+    documents: Documents | None = None  # rules of alerts; without, there are none
+    rules: str = ""  # the document itself, where it is not among `documents`
     signer: Signer | None = None  # of reports, which are unsigned without one
 
 

@@ -91,7 +91,7 @@ def start(control: Control, body: bytes, key: str | None = None) -> Restore:
     check_allowed(control, request)
     if key is None:
         check_free(control, request)
-    restore_id = hashlib.sha256(key.encode()).hexdigest()[:16] if key else secrets.token_hex(8)
+    restore_id = id_of(key) if key else secrets.token_hex(8)
     container = request.source.container or control.landing.url(CONTAINER_PREFIX + restore_id)
     restore = life.begin(restore_id, request, container, control.clock(), control.policy)
     try:
@@ -113,6 +113,11 @@ def start(control: Control, body: bytes, key: str | None = None) -> Restore:
         about = {"restore": restore_id, "code": exc.code, "reason": exc.message}
         log.warning("left to the next tick", extra=about)
         return stored.restore
+
+
+def id_of(key: str) -> str:
+    """The id of the restore that is started with that key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def cancel(control: Control, restore_id: str) -> Restore:

@@ -88,6 +88,25 @@ class Records(Protocol):
         """The newest progress of each task that has any, by task id."""
 
 
+class Documents(Protocol):
+    """Small documents by name, beside the states: rules, marks, histories."""
+
+    def read(self, name: str) -> Document:
+        """The newest. Raises NotFoundError if there is none."""
+
+    def write(self, name: str, body: bytes, etag: str | None) -> Document:
+        """Replace the one that has `etag`; None: where there is none yet.
+
+        Raises ConflictError if it is otherwise by now.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    body: bytes
+    etag: str
+
+
 class Files(Protocol):
     """What lies in containers of the landing account, named by URL."""
 
@@ -297,6 +316,8 @@ __all__ = [
     "Bus",
     "Clock",
     "Destination",
+    "Document",
+    "Documents",
     "Files",
     "Hold",
     "Inbox",

@@ -66,6 +66,7 @@ class Settings:
     keep_files_hours: float  # how long the vault's files are kept after the end
     keep_failed_files_hours: float  # the same where nothing was published
     events_topic: str
+    rules: str
     max_databases: int  # of a restore at the same time
     max_connections: int  # of all its databases' engines together
     pg_bindirs: tuple[str, ...]  # folders with psql and pg_restore, before those of Debian
@@ -104,6 +105,7 @@ def read(environment: Mapping[str, str]) -> Settings:
             "RESTORE_KEEP_FAILED_FILES_HOURS", 72, most=_MOST_HOURS, least=0
         ),
         events_topic=reader.text("RESTORE_EVENTS_TOPIC", "restore-events"),
+        rules=reader.text("RESTORE_RULES"),
         max_databases=reader.whole("RESTORE_MAX_DATABASES", 8, most=1000),
         max_connections=reader.whole("RESTORE_MAX_CONNECTIONS", 256, most=10_000),
         pg_bindirs=tuple(filter(None, reader.text("RESTORE_PG_BINDIRS").split(":"))),

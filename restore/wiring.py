@@ -14,7 +14,7 @@ from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets, NoSecrets
 from restore.adapters.server_parameters import ServerParameters
 from restore.adapters.servicebus import ServiceBus
 from restore.adapters.signing import Ed25519Signer
-from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
+from restore.adapters.storage import BlobDocuments, BlobLanding, BlobRecords, BlobStates
 from restore.control import Control
 from restore.core.policy import Policy
 from restore.ports import Secrets, Signer, Vault
@@ -44,6 +44,8 @@ def control() -> Control:
         policy=policy(settings),
         vaults=settings.vaults,
         targets=settings.targets,
+        documents=BlobDocuments(settings.state),
+        rules=settings.rules,
         signer=_signer(settings),
     )
 

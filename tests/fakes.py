@@ -21,7 +21,7 @@ from restore.core.messages import POISON, REPORTS, TASKS, Progress, Report, Task
 from restore.core.state import Restore
 from restore.core.tuning import BY_DEFAULT, Setting
 from restore.errors import ConflictError, MessageError, NotFoundError, RestoreError, TransientError
-from restore.ports import Clock, Destination, Hold, Stored, Summary
+from restore.ports import Clock, Destination, Document, Hold, Stored, Summary
 
 
 def utc_now() -> datetime:
@@ -108,6 +108,27 @@ class MemoryRecords:
             for (owner, task), body in self._progress.items()
             if owner == restore_id
         }
+
+
+class MemoryDocuments:
+    def __init__(self, **documents: bytes) -> None:
+        self._etags = map(str, itertools.count(1))
+        self._documents = {name: Document(body, "0") for name, body in documents.items()}
+        self._changing = threading.Lock()
+
+    def read(self, name: str) -> Document:
+        try:
+            return self._documents[name]
+        except KeyError:
+            raise NotFoundError(f"document {name}: expected one, found none") from None
+
+    def write(self, name: str, body: bytes, etag: str | None) -> Document:
+        with self._changing:
+            known = self._documents.get(name)
+            if (known.etag if known else None) != etag:
+                raise ConflictError(f"document {name}: expected etag {etag}, found another")
+            self._documents[name] = Document(body, next(self._etags))
+            return self._documents[name]
 
 
 class MemoryLanding:

@@ -27,7 +27,7 @@ from restore.core.dumps import Blob
 from restore.core.messages import Progress, TaskResult
 from restore.core.state import Restore
 from restore.errors import ConflictError, MessageError, NotFoundError
-from restore.ports import Stored, Summary
+from restore.ports import Document, Stored, Summary
 from restore.settings import Connection
 
 log = logging.getLogger("restore.storage")
@@ -269,6 +269,16 @@ class BlobRecords(_StateContainer):
 
 def _result_name(restore_id: str, task: str, attempt: int) -> str:
     return f"results/{restore_id}/{task}.{attempt}.json"
+
+
+class BlobDocuments(_StateContainer):
+    """Blobs under their own names in the container of states."""
+
+    def read(self, name: str) -> Document:
+        return Document(*self._read(name))
+
+    def write(self, name: str, body: bytes, etag: str | None) -> Document:
+        return Document(body, self._write(name, body, etag or _ABSENT))
 
 
 class BlobLanding:

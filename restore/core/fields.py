@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 from typing import Annotated, Any
@@ -109,3 +110,13 @@ def matches(pattern: str, name: str) -> bool:
     """Is `name` meant? A `*` stands for any characters, a `?` for any one of them."""
     parts = ({"*": ".*", "?": "."}.get(letter, re.escape(letter)) for letter in pattern)
     return pattern == name or re.fullmatch("".join(parts), name, re.DOTALL) is not None
+
+
+def suffixed(name: str, suffix: str) -> str:
+    """`name` and `suffix`, cut to the server's limit of 63 bytes; unique by a hash if cut."""
+    room = NAME_LIMIT_BYTES - len(suffix.encode())
+    raw = name.encode()
+    if len(raw) > room:
+        mark = "~" + hashlib.sha256(raw).hexdigest()[:6]
+        name = raw[: room - len(mark)].decode(errors="ignore") + mark
+    return name + suffix

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter
 from restore.core.dumps import Blob
 from restore.core.estimate import Estimate
 from restore.core.facts import Finding, Locale
-from restore.core.fields import NAME_LIMIT_BYTES
+from restore.core.fields import suffixed
 from restore.core.membership import GrantRole
 from restore.core.powers import Powers
 
@@ -98,10 +98,4 @@ def sealed(plan: Plan) -> Plan:
 
 def side_name(name: str, purpose: str, restore_id: str) -> str:
     """`<name>__<purpose>_<id8>`, cut to the server's limit of 63 bytes; unique by a hash if cut."""
-    suffix = f"__{purpose}_{restore_id[:8]}"
-    room = NAME_LIMIT_BYTES - len(suffix)
-    raw = name.encode()
-    if len(raw) > room:
-        mark = "~" + hashlib.sha256(raw).hexdigest()[:6]
-        name = raw[: room - len(mark)].decode(errors="ignore") + mark
-    return name + suffix
+    return suffixed(name, f"__{purpose}_{restore_id[:8]}")

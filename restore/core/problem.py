@@ -19,6 +19,7 @@ _STATUS = {
     "not-ended": 409,
     "server-busy": 409,
     "signing-key": 500,
+    "recovery-rules": 500,
     "target-not-allowed": 403,
     "vault-not-allowed": 403,
     "container-not-allowed": 403,

@@ -36,6 +36,7 @@ from restore.core.fields import (
     Text,
     VaultId,
     matches,
+    suffixed,
 )
 from restore.core.options import (
     Approval,
@@ -163,7 +164,10 @@ def _distinct(renames: dict[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Databases:
-    """Which databases: all but the system's, unless `include` or `exclude` names some."""
+    """Which databases: all but the system's, unless `include` or `exclude` names some.
+
+    `suffix` is put behind the names of those that `rename` has no other for.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     include: Annotated[list[Identifier], Field(min_length=1, max_length=1000)] | None = None
@@ -171,12 +175,13 @@ class Databases:
     rename: Annotated[dict[Identifier, Identifier], AfterValidator(_distinct)] = field(
         default_factory=dict
     )
+    suffix: Annotated[Identifier, Field(max_length=40)] | None = None
 
     def wants(self, name: str) -> bool:
         return _chosen(name, self.include, self.exclude)
 
     def target_name(self, name: str) -> str:
-        return self.rename.get(name, name)
+        return self.rename.get(name) or suffixed(name, self.suffix or "")
 
 
 def _chosen(name: str, include: list[str] | None, exclude: list[str]) -> bool:

@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from azure.storage.blob import BlobServiceClient
 
 from local.client import Client
 from local.stack import Stack
 from local.vault import Faults
 from restore.core.messages import POISON, REPORTS, TASKS
+from tests.worker.bench import DATA
 
 
 def test_a_post_is_answered_at_once_with_where_to_look(stack: Stack):
@@ -148,3 +150,40 @@ def test_recovery_points_are_listed_newest_first(stack: Stack):
 )  # fmt: skip
 def test_points_of_an_unknown_server_or_a_foreign_vault_are_refused(stack: Stack, query, status):
     assert stack.client.call("GET", f"/api/recovery-points{query}").status == status
+
+
+def test_an_alert_restores_beside_what_is_there(stack: Stack):
+    rule = {"name": "lost", "when": {"rule": "tables dropped"}, "request": stack.request()}
+    document = json.dumps({"version": 1, "rules": [rule]}).encode()
+    with BlobServiceClient.from_connection_string(stack.storage.connection_string) as storage:
+        blob = storage.get_blob_client("restore-state", "recovery-rules.yaml")
+        blob.upload_blob(document, overwrite=True)
+    alert = (DATA / "alerts/log-fired.json").read_bytes()
+    tried = stack.client.call("POST", "/api/alerts?dryRun=true", alert)
+    assert (tried.status, tried.body["alerts"][0]["action"]) == (200, "start")
+    answer = stack.client.call("POST", "/api/alerts", alert)
+    assert answer.status == 202
+    (decision,) = answer.body["alerts"]
+    again = stack.client.call("POST", "/api/alerts", alert)
+    assert (again.status, again.body["alerts"][0]["restore"]) == (200, decision["restore"])
+    status = stack.wait(decision["restore"])
+    assert status["status"] == "succeeded"
+    assert all(d["target"].endswith("_recovered_20261120T0258") for d in status["databases"])
+
+
+def test_event_grid_is_answered_in_both_its_ways(stack: Stack):
+    asked = stack.client.call(
+        "POST", "/api/alerts", (DATA / "alerts/eventgrid-handshake.json").read_bytes()
+    )
+    assert asked.body == {"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}
+    origin = {"WebHook-Request-Origin": "eventgrid.azure.net"}
+    allowed = stack.client.call("OPTIONS", "/api/alerts", None, origin)
+    assert allowed.status == 200
+    assert allowed.headers["webhook-allowed-origin"] == "eventgrid.azure.net"
+
+
+def test_what_is_no_alert_is_refused(stack: Stack):
+    answer = stack.client.call("POST", "/api/alerts", b'{"status": "Activated"}')
+    assert answer.status == 400
+    assert answer.body["type"] == "urn:restore:problem:message"
+    assert "common alert schema" in answer.body["hint"]

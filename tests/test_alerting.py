@@ -1,0 +1,192 @@
+"""Alerts start the restores that the rules say, each once, however many come."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from restore import alerting, flows
+from restore.adapters.storage import BlobDocuments, BlobLanding, BlobRecords, BlobStates
+from restore.alerting import RULES, RulesError
+from restore.core.alert import Handshake
+from restore.errors import ConflictError, MessageError, TransientError
+from restore.settings import Connection
+from tests.core.test_alert import DATA, payload
+from tests.fakes import MemoryDocuments
+from tests.test_flows import World
+
+DOCUMENT = (DATA / "rules.yaml").read_bytes()
+
+
+def controlled(world=None, rules=DOCUMENT):
+    world = world or World()
+    documents = MemoryDocuments(**({RULES: rules} if rules else {}))
+    return replace(world.control, documents=documents), world
+
+
+def storm(count, name="log-fired"):
+    """So many alerts of one kind, each with an id of its own."""
+    for number in range(count):
+        body = json.loads(payload(name))
+        body["data"]["essentials"]["alertId"] += f"-{number}"
+        yield json.dumps(body).encode()
+
+
+def test_an_alert_starts_the_restore_of_its_rule():
+    control, world = controlled()
+    (found,) = alerting.alerted(control, payload("log-fired"))
+    assert (found.action, found.rule) == ("start", "orders are lost")
+    restore = world.states.load(found.restore).restore
+    assert restore.request.databases.include == ["crm"]
+    assert found.as_json()["request"]["databases"]["suffix"] == "_recovered_20261120T0258"
+
+
+def test_the_same_alert_again_starts_nothing_more():
+    control, world = controlled()
+    (first,) = alerting.alerted(control, payload("log-fired"))
+    (second,) = alerting.alerted(control, payload("log-fired"))
+    assert (second.action, second.restore) == ("none", first.restore)
+    assert "already" in second.reason
+    assert len(list(world.states.summaries())) == 1
+
+
+def test_resolved_starts_nothing_nor_what_no_rule_fits_nor_anything_without_rules():
+    control, world = controlled()
+    for name, reason in (("metric-resolved", "resolved"), ("backup-fired", "none of 3 rules")):
+        (found,) = alerting.alerted(control, payload(name))
+        assert found.action == "none"
+        assert reason in found.reason
+    bare, _ = controlled(world, rules=b"")
+    (found,) = alerting.alerted(bare, payload("log-fired"))
+    assert "none of 0 rules" in found.reason
+    assert list(world.states.summaries()) == []
+
+
+def test_event_grid_is_answered():
+    control, _ = controlled()
+    assert isinstance(alerting.alerted(control, payload("eventgrid-handshake")), Handshake)
+
+
+def test_other_alerts_about_the_same_target_start_nothing_until_it_has_cooled_down():
+    control, world = controlled()
+    first, second, third = storm(3)
+    (started,) = alerting.alerted(control, first)
+    (kept,) = alerting.alerted(control, second)
+    assert (kept.action, kept.restore) == ("none", started.restore)
+    assert "covers the target until" in kept.reason
+    world.now += timedelta(minutes=61)
+    (later,) = alerting.alerted(control, third)
+    assert later.action == "start"
+    assert len(list(world.states.summaries())) == 2
+
+
+def test_a_dry_run_starts_nothing_and_keeps_nobody_else_from_it():
+    control, world = controlled()
+    (found,) = alerting.alerted(control, payload("log-fired"), dry_run=True)
+    assert (found.action, found.reason) == ("start", "it would be started")
+    assert found.as_json()["request"]["target"]["host"] == "pg2.example.com"
+    assert list(world.states.summaries()) == []
+    (real,) = alerting.alerted(control, payload("log-fired"))
+    assert real.action == "start"
+
+
+def test_one_who_died_between_the_mark_and_the_restore_does_not_keep_others_for_long(monkeypatch):
+    control, world = controlled()
+    first, second, third = storm(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(flows, "start", lambda *_: (_ for _ in ()).throw(TransientError("died")))
+        with pytest.raises(TransientError):
+            alerting.alerted(control, first)
+    assert alerting.alerted(control, second)[0].action == "none"
+    world.now += timedelta(seconds=61)
+    assert alerting.alerted(control, third)[0].action == "start"
+
+
+def test_the_alert_of_who_died_is_carried_on_with_when_it_comes_again(monkeypatch):
+    control, _ = controlled()
+    with monkeypatch.context() as patch:
+        patch.setattr(flows, "start", lambda *_: (_ for _ in ()).throw(TransientError("died")))
+        with pytest.raises(TransientError):
+            alerting.alerted(control, payload("log-fired"))
+    assert alerting.alerted(control, payload("log-fired"))[0].action == "start"
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        (b"version: 3", "/version"),
+        (DOCUMENT.replace(b"pg2.example.com", b"other.example.com"), "other.example.com"),
+    ],
+)
+def test_rules_that_cannot_be_used_start_nothing_and_say_why(rules, words):
+    control, world = controlled(rules=rules)
+    with pytest.raises(RulesError, match=words):
+        alerting.alerted(control, payload("log-fired"))
+    assert list(world.states.summaries()) == []
+
+
+def test_rules_may_be_a_setting():
+    control, _ = controlled(rules=b"version: 3")
+    control = replace(control, rules=DOCUMENT.decode())
+    assert alerting.alerted(control, payload("log-fired"))[0].action == "start"
+    with pytest.raises(RulesError, match="expected a place"):
+        alerting.alerted(replace(control, documents=None), payload("metric-fired"))
+
+
+def test_a_mark_that_is_none_is_refused():
+    control, _ = controlled()
+    alerting.alerted(control, payload("log-fired"))
+    (name,) = set(control.documents._documents) - {RULES}
+    control.documents.write(name, b"{}", control.documents.read(name).etag)
+    with pytest.raises(MessageError, match="expected a mark"):
+        alerting.alerted(control, payload("metric-fired"))
+
+
+def test_who_is_always_too_late_says_so(monkeypatch):
+    control, _ = controlled()
+
+    def taken(*_):
+        raise ConflictError("another was first")
+
+    monkeypatch.setattr(control.documents, "write", taken)
+    with pytest.raises(ConflictError, match="others faster"):
+        alerting.alerted(control, payload("log-fired"))
+
+
+def test_of_five_hundred_at_once_one_starts_a_restore(azurite):
+    """Copies of one alert, and others about the same server, on real storage."""
+    connection = Connection(azurite.connection_string)
+    bodies = [payload("log-fired")] * 300 + list(storm(200))
+    world = World()
+    with (
+        closing(BlobStates(connection)) as states,
+        closing(BlobRecords(connection)) as records,
+        closing(BlobLanding(connection)) as landing,
+        closing(BlobDocuments(connection)) as documents,
+    ):
+        before = {summary.id for summary in states.summaries()}
+        control = replace(
+            world.control,
+            states=states,
+            records=records,
+            landing=landing,
+            documents=documents,
+            rules=DOCUMENT.decode(),
+        )
+        with ThreadPoolExecutor(16) as pool:
+            found = list(pool.map(lambda body: alerting.alerted(control, body)[0], bodies))
+        started = {decision.restore for decision in found if decision.action == "start"}
+        known = {summary.id for summary in states.summaries()} - before
+        assert len(started) == 1
+        assert known == started
+        assert {decision.restore for decision in found} == started
+        world.now += timedelta(minutes=61)
+        (later,) = alerting.alerted(control, next(storm(1, "metric-fired")))
+        assert later.action == "start"
+        for restore_id in (*started, later.restore):
+            flows.cancel(control, restore_id)
