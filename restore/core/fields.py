@@ -94,6 +94,8 @@ def _instant(value: Any) -> Any:
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Text = Annotated[str, AfterValidator(_printable), Field(min_length=1, max_length=200)]
+Sql = Annotated[str, Field(min_length=1, max_length=20_000)]
+Cell = bool | int | float | str | None  # of a row, as JSON has it
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 ContainerUrl = Annotated[str, AfterValidator(_container_url)]
 HostName = Annotated[str, _like(_HOST, "a host name or IPv4 address, without a port")]

@@ -354,6 +354,8 @@ class _Life(Decider):
                 restore = self.send(restore, *ready)
             if ready or any(task.state not in _OVER for task in group):
                 return restore
+        if restore.request.drop and restore.task("cleanup") is None:
+            return self.clean(restore)
         return self.end(restore)
 
     def admitted(self, group: list[Task], ready: list[str]) -> list[str]:
@@ -421,10 +423,12 @@ class _Life(Decider):
             return replace(restore, phase=Phase.FINISHING)
         touched = any(task.id != "prepare" and task.sent is not None for task in restore.tasks)
         if touched and restore.task("cleanup") is None:
-            tasks = (*restore.tasks, Task("cleanup"))
-            restore = replace(restore, phase=Phase.FINISHING, tasks=tasks)
-            return self.send(restore, "cleanup")
+            return self.clean(restore)
         return self.end(restore)
+
+    def clean(self, restore: Restore) -> Restore:
+        tasks = (*restore.tasks, Task("cleanup"))
+        return self.send(replace(restore, phase=Phase.FINISHING, tasks=tasks), "cleanup")
 
     def end(self, restore: Restore) -> Restore:
         """What is published counts: then a failure is told, but the restore has not failed."""
@@ -451,7 +455,8 @@ def _published(restore: Restore, result: TaskResult) -> tuple[int, ...]:
 def _final_phase(restore: Restore) -> Phase:
     if restore.cancelled and not restore.published:
         return Phase.CANCELLED
-    if restore.failure is not None or not (restore.published or restore.request.dry_run):
+    no_publishing = restore.request.dry_run or restore.request.drop
+    if restore.failure is not None or not (restore.published or no_publishing):
         return Phase.FAILED
     if restore.plan is not None and 0 < len(restore.published) < len(restore.plan.databases):
         return Phase.PARTIAL
@@ -484,8 +489,10 @@ def _task_ids(restore: Restore, plan: Plan) -> list[str]:
     ids = [name for name in ("roles", "tablespaces") if getattr(plan, name)]
     if plan.borrow and "roles" not in ids:
         ids.insert(0, "roles")
-    kinds = ["database"] if restore.request.publish is Publish.TOGETHER else ["database", "publish"]
     numbers = range(len(plan.databases))
+    if restore.request.drop:
+        return [*ids, *(f"database-{number}" for number in numbers)]
+    kinds = ["database"] if restore.request.publish is Publish.TOGETHER else ["database", "publish"]
     return [*ids, *(f"{kind}-{number}" for kind in kinds for number in numbers), "finish"]
 
 
@@ -494,7 +501,7 @@ def _groups(tasks: tuple[Task, ...]) -> list[list[Task]]:
     databases = [task for task in tasks if task.database is not None]
     alone = {task.id: [task] for task in tasks}
     before = [alone[name] for name in ("prepare", "roles", "tablespaces") if name in alone]
-    return [*before, databases, alone["finish"]] if "finish" in alone else before
+    return [*before, databases, *([alone["finish"]] if "finish" in alone else [])]
 
 
 _LOST = frozenset({TaskState.FAILED, TaskState.CANCELLED})

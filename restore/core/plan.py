@@ -30,6 +30,14 @@ class Engine(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """A query, and the rows it has to give as text; None: only `t`."""
+
+    sql: str
+    expect: tuple[tuple[str | None, ...], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseStep:
     """One database's way from a blob to its final name."""
 
@@ -48,6 +56,8 @@ class DatabaseStep:
     replaces: int = 0  # oid of the database that has the name now; 0 if none has
     keeps: bool = True  # what is replaced is kept for a while
     powers: Powers = field(default_factory=Powers)  # of the login: what it cannot make is left out
+    hooks: tuple[str, ...] = ()  # SQL to run in it once it is proven
+    checks: tuple[Check, ...] = ()  # what is asked of it after that
     side_schema: str = ""  # where what is restored goes in `target`, which stays as it is
 
 
@@ -72,6 +82,7 @@ class Plan:
     hash: str = ""
     server: str = ""  # host and port of the target
     estimate: Estimate = field(default_factory=Estimate)
+    drops: bool = False  # all of it goes once it is proven
     creates: tuple[str, ...] = ()  # roles that are not on the target yet; a cleanup drops them
 
 

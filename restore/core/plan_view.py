@@ -28,6 +28,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "databases": [_database(step) for step in plan.databases],
         "rolesCreated": plan.creates,
         "rolesBorrowed": plan.borrow,
+        "drops": plan.drops,
         "findings": [
             {"severity": severity, **_finding(finding)} for severity, finding in _findings(plan)
         ],
@@ -54,6 +55,10 @@ def _database(step: DatabaseStep) -> dict[str, Any]:
         body["replaces"] = {"oid": step.replaces, "keptAs": step.before if step.keeps else None}
     if step.side_schema:
         body["sideSchema"] = step.side_schema
+    if step.hooks:
+        body["beforePublish"] = step.hooks
+    if step.checks:
+        body["checks"] = [{"sql": c.sql, "expect": c.expect or [["t"]]} for c in step.checks]
     return body
 
 
@@ -95,6 +100,9 @@ def _lines(plan: Plan) -> Iterator[str]:
     size = _size(plan.estimate.replaced_bytes)
     yield from _titled(f"{would}REPLACED: {size} on the server now", _fates(replaced))
     yield from _titled(f"{would}CREATED", _created(plan))
+    yield from _titled(f"{would}RUN in them, before anybody else sees them", _statements(plan))
+    if plan.drops:
+        yield from _titled(f"{would}DROPPED AGAIN, once they are proven", ["all of the above"])
     said = (*plan.warnings, *plan.notes)
     yield from _section("LEFT OUT", [f for f in said if f.code in _LEFT_OUT])
     yield from _section("WARNINGS", [f for f in plan.warnings if f.code not in _LEFT_OUT])
@@ -155,6 +163,13 @@ def _created(plan: Plan) -> Iterator[str]:
     ):
         if names:
             yield from _wrapped(f"{what}: {', '.join(names)}", "")
+
+
+def _statements(plan: Plan) -> Iterator[str]:
+    for step in plan.databases:
+        for text in (*step.hooks, *(f"check: {check.sql}" for check in step.checks)):
+            for number, line in enumerate(text.strip().splitlines()):
+                yield f"{'' if number else step.target + ': '}{line}"
 
 
 def _row(step: DatabaseStep) -> tuple[str, ...]:

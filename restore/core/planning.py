@@ -13,9 +13,10 @@ from restore.core import preflight
 from restore.core.dumps import SYSTEM_DATABASES, DumpSet, Format
 from restore.core.estimate import Estimate, Load, estimate
 from restore.core.facts import DumpFacts, Existing, Findings, TargetFacts
+from restore.core.fields import Cell, matches
 from restore.core.membership import GrantRole
 from restore.core.options import OnExisting, Roles, Script
-from restore.core.plan import DatabaseStep, Engine, Plan, sealed, side_name
+from restore.core.plan import Check, DatabaseStep, Engine, Plan, sealed, side_name
 from restore.core.powers import powers
 from restore.core.preflight import Case, Name, Room, capacity, server
 from restore.core.request import RestoreRequest
@@ -61,6 +62,7 @@ def plan(
         notes=(*preflight.notes(case, names, expected), *found.notes),
         server=request.target.address,
         estimate=expected,
+        drops=request.drop,
         creates=tuple(sorted(case.roles - set(target.roles))),
     )
     return sealed(result)
@@ -102,8 +104,29 @@ def _step(case: Case, fact: DumpFacts, restore_id: str) -> DatabaseStep:
         replaces=0 if side_schema else existing.oid,
         keeps=case.request.on_existing is not OnExisting.REPLACE,
         powers=powers(case.target),
+        hooks=tuple(
+            hook.sql
+            for hook in case.request.before_publish
+            if matches(hook.database, fact.database)
+        ),
+        checks=tuple(
+            Check(query.sql, _rows(query.expect))
+            for query in case.request.checks
+            if matches(query.database, fact.database)
+        ),
         side_schema=side_schema,
     )
+
+
+def _rows(expect: list[list[Cell]] | None) -> tuple[tuple[str | None, ...], ...] | None:
+    return None if expect is None else tuple(tuple(map(_cell, row)) for row in expect)
+
+
+def _cell(value: Cell) -> str | None:
+    """As the server writes it."""
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return None if value is None else str(value)
 
 
 def _engine(case: Case, fact: DumpFacts) -> Engine:

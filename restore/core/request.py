@@ -23,6 +23,7 @@ from restore.core.backup import Selection
 from restore.core.dumps import SYSTEM_DATABASES
 from restore.core.fields import (
     STRICT,
+    Cell,
     ContainerUrl,
     HostName,
     Identifier,
@@ -33,6 +34,7 @@ from restore.core.fields import (
     RegionName,
     SecretName,
     ServerId,
+    Sql,
     Text,
     VaultId,
     matches,
@@ -246,6 +248,28 @@ class RolePolicy:
     without_password: WithoutPassword = WithoutPassword.KEEP
 
 
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """SQL that changes databases before they are published: masks, erases."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    sql: Sql
+    database: Identifier = "*"  # name in the backup, or pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question to restored databases, and the rows it has to give; all of them are `true` if
+
+    nothing else is expected.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    sql: Sql
+    database: Identifier = "*"
+    expect: Annotated[list[list[Cell]], Field(max_length=1000)] | None = None
+
+
 def _tunable(parameters: dict[str, str]) -> dict[str, str]:
     if others := sorted(set(parameters) - TUNABLE):
         raise wrong(f"some of {', '.join(sorted(TUNABLE))}", short(others[0]))
@@ -278,6 +302,9 @@ class RestoreRequest:
         default_factory=dict
     )
     when_busy: WhenBusy = WhenBusy.QUEUE
+    before_publish: Annotated[list[Hook], Field(max_length=100)] = field(default_factory=list)
+    checks: Annotated[list[Query], Field(max_length=100)] = field(default_factory=list)
+    drop: bool = False  # proven, and then dropped: nothing is published
     # None: what the installation's settings say.
     undo_hours: Annotated[float, Field(ge=0, le=24 * 90)] | None = None
     keep_files: Annotated[float, Field(ge=0, le=24 * 90)] | None = None  # hours after the end

@@ -16,7 +16,7 @@ from restore.core.messages import DatabaseResult, TaskResult
 from restore.core.plan import DatabaseStep, Engine
 from restore.engine import ledger
 from restore.errors import RestoreError, TransientError
-from restore.worker import fence, properties, public, role_settings
+from restore.worker import fence, hooks, properties, public, role_settings
 from restore.worker.borrowed import borrow
 from restore.worker.digest import DigestingFiles
 from restore.worker.job import Job
@@ -123,6 +123,7 @@ def _restore(
     owners = any("as their owner" in said for said in (*loaded.warnings, *late.warnings))
     told = (*lost, *loaded.expected, *late.expected)
     objects = levels.objects(job, step, head, told, loaded.left_out, owners_known=owners)
+    hooks.run(job, connection, step)
     if head is not None and not step.side_schema:
         with job.using(connection):
             warnings += properties.close(connection, head, step.staging)

@@ -636,3 +636,37 @@ def test_who_does_not_wait_for_a_busy_server_fails_before_anything_is_touched():
     story.on(Listed(BLOBS)).on(Listed(BLOBS), after=10).on(Claimed("f" * 16))
     assert (story.restore.phase, story.restore.tasks) == (Phase.FAILED, ())
     assert story.restore.failure.code == "server-busy"
+
+
+DRILL = parse(
+    b'{"source":{"container":"https://a.blob.core.windows.net/files"},"drop":true,'
+    b'"target":{"host":"pg2.example.com","user":"admin"}}'
+)
+
+
+def drilled():
+    story = Story(DRILL).on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
+    return story.done("prepare", plan=plan("crm", drops=True)).done("roles")
+
+
+def test_a_drill_ends_with_dropping_what_it_proved():
+    story = drilled().done("database-0", database=database("crm"))
+    assert story.tickets == ["cleanup"]
+    assert (story.restore.phase, story.restore.task("finish")) == (Phase.FINISHING, None)
+    story.done("cleanup")
+    assert (story.restore.phase, story.restore.published) == (Phase.SUCCEEDED, ())
+
+
+def test_a_drill_that_fails_or_is_cancelled_drops_it_as_well():
+    failed = drilled().failed("database-0", BROKEN)
+    assert failed.tickets == ["cleanup"]
+    assert failed.done("cleanup").restore.phase is Phase.FAILED
+    cancelled = drilled().on(CancelAsked())
+    cancelled.on(Reported(TaskResult("database-0", 1, Result.CANCELLED)))
+    assert cancelled.done("cleanup").restore.phase is Phase.CANCELLED
+
+
+def test_what_a_drill_could_not_drop_is_owed():
+    story = drilled().done("database-0", database=database("crm")).failed("cleanup", BROKEN)
+    assert story.restore.phase is Phase.SUCCEEDED_WITH_WARNINGS
+    assert story.restore.debts

@@ -393,3 +393,30 @@ def test_connections_are_as_many_as_cores_unless_server_or_request_allow_less(
     target = replace(TARGET, cores=cores, free_connections=free)
     limit = {} if asked is None else {"connections": asked}
     assert {s.connections for s in made(target=target, **limit).databases} == {connections}
+
+
+def test_sql_of_the_request_is_part_of_the_plan_and_of_its_hash():
+    asked = {
+        "beforePublish": [{"database": "c*", "sql": "DELETE FROM t"}],
+        "checks": [{"sql": "SELECT …", "expect": [[1, True, 1.5, None, "x"]]}],
+    }
+    result = made(**asked)
+    shop, crm = result.databases
+    assert (shop.hooks, crm.hooks) == ((), ("DELETE FROM t",))
+    assert crm.checks[0].expect == (("1", "t", "1.5", None, "x"),)
+    assert made(checks=[{"sql": "SELECT true"}]).databases[0].checks[0].expect is None
+    other = {**asked, "beforePublish": [{"database": "c*", "sql": "DELETE FROM u"}]}
+    assert len({result.hash, made(**other).hash, made().hash, made(drop=True).hash}) == 4
+
+
+def test_sql_for_no_database_is_refused():
+    result = made(
+        beforePublish=[{"database": "x*", "sql": "SELECT 1"}],
+        checks=[{"database": "y", "sql": "SELECT true"}],
+    )
+    assert [finding.subject for finding in result.refusals] == ["beforePublish", "checks"]
+
+
+def test_a_suffix_names_what_is_not_renamed():
+    result = made(databases={"rename": {"crm": "mine"}, "suffix": "_b"})
+    assert {step.target for step in result.databases} == {"mine", "shop_b"}

@@ -10,7 +10,7 @@ import pytest
 from restore.core.dumps import Blob
 from restore.core.estimate import Estimate
 from restore.core.facts import Finding
-from restore.core.plan import DatabaseStep, Engine, Plan
+from restore.core.plan import Check, DatabaseStep, Engine, Plan
 from restore.core.plan_view import as_json, as_text
 
 AZ = "az postgres flexible-server parameter set --resource-group rg --server-name pg --value a,b"
@@ -165,3 +165,16 @@ def test_the_json_has_the_same():
         "inHash": True,
     }
     assert as_json(REFUSED)["findings"][0]["severity"] == "refusal"
+
+
+def test_sql_and_a_drill_are_shown():
+    step = replace(CRM, hooks=("DELETE FROM t;\nDELETE FROM u",), checks=(Check("SELECT true"),))
+    plan = Plan((step,), server="pg:5432", drops=True)
+    text = as_text(plan)
+    assert "RUN in them" in text
+    assert "  DELETE FROM u" in text
+    assert f"{CRM.target}: check: SELECT true" in text
+    assert "DROPPED AGAIN" in text
+    (shown,) = as_json(plan)["databases"]
+    assert shown["beforePublish"] == step.hooks
+    assert shown["checks"] == [{"sql": "SELECT true", "expect": [["t"]]}]

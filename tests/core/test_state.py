@@ -21,7 +21,14 @@ STATES = Path(__file__).parent.parent / "data" / "states"
 NOW = (STATES / "now.json").read_bytes()
 MOST_BYTES = 4 * 1024 * 1024
 
-SINCE = {"keepFiles", "whenBusy", "deadlineHours"}  # fields of a request that older ones lack
+SINCE = {
+    "keepFiles",
+    "whenBusy",
+    "deadlineHours",
+    "beforePublish",
+    "checks",
+    "drop",
+}  # fields of a request that older ones lack
 
 
 def test_what_is_stored_is_what_was_stored():

@@ -35,6 +35,8 @@ def _unknown(case: Case, known: set[str]) -> Iterator[Finding]:
         ("include", asked.include or (), known),
         ("exclude", asked.exclude, known | SYSTEM_DATABASES),
         ("rename", asked.rename, known | SYSTEM_DATABASES),
+        ("beforePublish", [hook.database for hook in case.request.before_publish], known),
+        ("checks", [query.database for query in case.request.checks], known),
     ):
         for pattern in patterns:
             if field == "rename":
@@ -44,10 +46,13 @@ def _unknown(case: Case, known: set[str]) -> Iterator[Finding]:
             if not found:
                 yield Finding(
                     "unknown-database",
-                    f"databases.{field}",
+                    field if field in _BESIDE else f"databases.{field}",
                     f"expected a database of this backup, found {pattern!r}",
                     f"the backup has: {', '.join(sorted(known)) or 'none'}",
                 )
+
+
+_BESIDE = ("beforePublish", "checks")
 
 
 def _in_the_way(case: Case, name: Name, times: int) -> Iterator[Finding]:
