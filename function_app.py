@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import azure.functions as func
 
 from restore import alerting, flows, logs, wiring
-from restore.core import plan_view, report_page
+from restore.core import openapi, plan_view, report_page
 from restore.core.alert import Handshake
 from restore.core.messages import REPORTS
 from restore.core.problem import MEDIA_TYPE, problem, status_of
@@ -33,7 +35,8 @@ def start_restore(req: func.HttpRequest) -> func.HttpResponse:
     def answer() -> func.HttpResponse:
         key = idempotency_key(req.headers)
         restore = flows.start(wiring.control(), req.get_body(), key)
-        headers = {"Location": f"{_base(req)}/{restore.id}", "Retry-After": "10"}
+        where = f"{_base(req)}/{restore.id}/operation{_code(req)}"
+        headers = {"Location": where, "Operation-Location": where, "Retry-After": "10"}
         return _json(status(restore, {}, restore.updated), 202, headers)
 
     return _answered(answer)
@@ -52,9 +55,31 @@ def list_restores(req: func.HttpRequest) -> func.HttpResponse:
 def show_restore(req: func.HttpRequest) -> func.HttpResponse:
     def answer() -> func.HttpResponse:
         body = flows.show(wiring.control(), req.route_params["id"])
-        return _json(body, headers={} if body["ended"] else {"Retry-After": "10"})
+        etag = _etag(body)
+        headers = {"ETag": etag, **({} if body["ended"] else {"Retry-After": "10"})}
+        if etag in req.headers.get("if-none-match", ""):
+            return func.HttpResponse(status_code=304, headers=headers)
+        return _json(body, headers=headers)
 
     return _answered(answer)
+
+
+@app.route("restores/{id}/operation", methods=["GET"])
+def show_operation(req: func.HttpRequest) -> func.HttpResponse:
+    """202 until the restore has ended, then 200: Logic Apps and Data Factory wait by themselves."""
+
+    def answer() -> func.HttpResponse:
+        body = flows.operation_of(wiring.control(), req.route_params["id"])
+        if body["status"] != "Running":
+            return _json(body)
+        return _json(body, 202, {"Location": f"{_base(req)}{_code(req)}", "Retry-After": "10"})
+
+    return _answered(answer)
+
+
+@app.route("openapi.json", methods=["GET"])
+def openapi_document(req: func.HttpRequest) -> func.HttpResponse:
+    return _json(openapi.document(_base(req).rpartition("/")[0]))
 
 
 @app.route("restores/{id}/cancel", methods=["POST"])
@@ -214,6 +239,19 @@ def _summary(summary: Summary) -> dict[str, Any]:
         "updated": summary.updated,
         "target": summary.target,
     }
+
+
+def _etag(body: Mapping[str, Any]) -> str:
+    """Another one when there is something new to see; seconds alone are not."""
+    seen = {name: value for name, value in body.items() if name != "seconds"}
+    text = json.dumps(seen, sort_keys=True, default=_text)
+    return f'"{hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]}"'
+
+
+def _code(req: func.HttpRequest) -> str:
+    """The key, where the caller had it in the URL: who follows a Location sends no headers."""
+    code = req.params.get("code")
+    return f"?{urlencode({'code': code})}" if code else ""
 
 
 def _base(req: func.HttpRequest) -> str:

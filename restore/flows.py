@@ -29,7 +29,7 @@ from restore.core.messages import REPORTS
 from restore.core.plan import Plan
 from restore.core.request import Source, approval, fingerprint, parse
 from restore.core.state import FINAL, Phase, Restore, UndoState
-from restore.core.status import status
+from restore.core.status import operation, status
 from restore.errors import (
     ConflictError,
     InputError,
@@ -183,6 +183,11 @@ def show(control: Control, restore_id: str) -> dict[str, Any]:
     restore = control.states.load(_known(restore_id)).restore
     progress = {} if restore.ended else control.records.progress(restore_id)
     return status(restore, progress, control.clock())
+
+
+def operation_of(control: Control, restore_id: str) -> dict[str, Any]:
+    """Whether it is running still, for who waits for its end."""
+    return operation(control.states.load(_known(restore_id)).restore)
 
 
 def report_of(control: Control, restore_id: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import function_app
+from restore.core import openapi
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +30,8 @@ ROUTES = {
     "list_restores": ("GET", "restores"),
     "show_restore": ("GET", "restores/{id}"),
     "cancel_restore": ("POST", "restores/{id}/cancel"),
+    "show_operation": ("GET", "restores/{id}/operation"),
+    "openapi_document": ("GET", "openapi.json"),
     "show_plan": ("GET", "restores/{id}/plan"),
     "approve_restore": ("POST", "restores/{id}/approve"),
     "undo_restore": ("POST", "restores/{id}/undo"),
@@ -55,6 +58,22 @@ def test_there_are_no_other_functions_than_those_that_are_documented():
         assert name in architecture
     for method, route in ROUTES.values():
         assert f"`{method} /api/{route}" in readme
+
+
+def test_the_openapi_document_has_every_route_and_no_other():
+    """Schemathesis asks the running app for each of them."""
+    known = {
+        (method.upper(), path.removeprefix("/"))
+        for path, methods in openapi.PATHS.items()
+        for method in methods
+    }
+    served = {
+        (method, trigger["route"])
+        for trigger in TRIGGERS.values()
+        if trigger["type"] == "httpTrigger"
+        for method in trigger["methods"]
+    }
+    assert known == served
 
 
 def test_reports_come_from_their_queue_as_bytes():

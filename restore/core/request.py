@@ -346,6 +346,11 @@ def parse(body: bytes) -> RestoreRequest:
         raise RequestError(*map(problem_of, exc.errors(include_url=False))) from exc
 
 
+def schema() -> dict[str, Any]:
+    """The JSON Schema of requests; what depends on several fields only `parse` knows."""
+    return _REQUEST.json_schema(by_alias=True)
+
+
 def approval(body: bytes) -> str:
     """The hash of the plan that `{"hash": …}` approves.
 

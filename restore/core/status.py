@@ -64,10 +64,31 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
     return body
 
 
+def operation(restore: Restore) -> dict[str, Any]:
+    """The restore as one of Azure's asynchronous operations, for who only waits for its end.
+
+    Source: github.com/microsoft/api-guidelines, azure/Guidelines.md, long-running operations.
+    """
+    body: dict[str, Any] = {"id": restore.id, "status": "Running", "phase": restore.phase}
+    if restore.ended:
+        body["status"] = _OPERATION.get(restore.phase, "Succeeded")
+        body["warnings"] = len(restore.warnings)
+    if restore.failure is not None and restore.ended:
+        body["error"] = {"code": restore.failure.code, "message": restore.failure.message}
+    return body
+
+
+_OPERATION = {
+    Phase.PARTIAL: "Failed",  # something was lost: nobody should take it for a success
+    Phase.FAILED: "Failed",
+    Phase.CANCELLED: "Canceled",
+}
+
+
 def _links(restore: Restore) -> dict[str, str]:
     """Where there is more to read, or something to do now."""
     base = f"/api/restores/{restore.id}"
-    links = {"self": base}
+    links = {"self": base, "operation": f"{base}/operation"}
     if restore.plan is not None:
         links["plan"] = f"{base}/plan"
     if restore.phase is Phase.AWAITING_APPROVAL:

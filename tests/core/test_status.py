@@ -1,17 +1,19 @@
+from dataclasses import replace
 from datetime import timedelta
 
 from restore.core.events import Approved, Claimed, Listed, Purged, Ticked, TimeCame, UndoAsked
 from restore.core.messages import Failure, Progress, TableProgress
 from restore.core.problem import problem, status_of
 from restore.core.request_error import Problem, RequestError, TooLargeError
-from restore.core.state import Do
-from restore.core.status import status
+from restore.core.state import Do, Phase
+from restore.core.status import operation, status
 from restore.errors import ExecutionError, InputError, NotFoundError, TransientError
 from tests.core import test_afterwards as afterwards
 from tests.core import test_approval as approval
 from tests.core import test_publish_each as publish_each
 from tests.core.test_life import (
     BLOBS,
+    BROKEN,
     NOW,
     POLICY,
     Story,
@@ -42,7 +44,9 @@ def test_a_restore_that_waits_for_another_names_it():
 
 
 def links(story):
-    return {name: link.rpartition("/")[2] for name, link in shown(story)["links"].items()}
+    found = {name: link.rpartition("/")[2] for name, link in shown(story)["links"].items()}
+    assert found.pop("operation") == "operation"
+    return found
 
 
 def test_the_links_say_what_there_is_to_read_and_what_can_be_done():
@@ -196,3 +200,22 @@ def test_what_is_kept_what_is_gone_and_what_is_stuck():
     assert stuck.startswith("purge has been due since ")
     body = shown(story.on(Purged()))
     assert (body["filesPurged"], "filesKeptUntil" in body) == (story.now, False)
+
+
+def test_an_operation_is_running_until_the_restore_has_ended():
+    story = prepared()
+    assert operation(story.restore)["status"] == "Running"
+    failed = story.failed("roles", BROKEN)
+    assert "error" not in operation(failed.restore)
+    failed.done("cleanup")
+    assert operation(failed.restore)["status"] == "Failed"
+    assert operation(failed.restore)["error"]["code"] == "tool"
+    done = proven().done("finish", published=(0, 1)).restore
+    assert operation(done) == {
+        "id": done.id,
+        "status": "Succeeded",
+        "phase": Phase.SUCCEEDED,
+        "warnings": 0,
+    }
+    assert operation(replace(done, phase=Phase.PARTIAL))["status"] == "Failed"
+    assert operation(replace(done, phase=Phase.CANCELLED))["status"] == "Canceled"

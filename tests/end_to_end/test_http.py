@@ -16,12 +16,18 @@ def test_a_post_is_answered_at_once_with_where_to_look(stack: Stack):
     answer = stack.client.start(stack.request())
     assert answer.status == 202
     restore_id = answer.body["id"]
-    assert answer.headers["location"] == f"{stack.client.url}/api/restores/{restore_id}"
+    assert answer.headers["location"] == f"{stack.client.url}/api/restores/{restore_id}/operation"
     assert int(answer.headers["retry-after"]) > 0
+    path = answer.headers["operation-location"].removeprefix(stack.client.url)
+    running = stack.client.call("GET", path)
+    assert (running.status, running.body["status"]) == (202, "Running")
+    assert running.headers["location"] == answer.headers["location"]
     shown = stack.client.show(restore_id)
     assert shown.status == 200
     assert shown.body["id"] == restore_id
     assert stack.wait(restore_id)["status"] == "succeeded"
+    ended = stack.client.call("GET", path)
+    assert (ended.status, ended.body["status"]) == (200, "Succeeded")
     listed = stack.client.list().body["restores"]
     assert listed[0]["id"] == restore_id
     assert listed[0]["status"] == "succeeded"
@@ -153,7 +159,11 @@ def test_points_of_an_unknown_server_or_a_foreign_vault_are_refused(stack: Stack
 
 
 def test_an_alert_restores_beside_what_is_there(stack: Stack):
-    rule = {"name": "lost", "when": {"rule": "tables dropped"}, "request": stack.request()}
+    rule = {
+        "name": "lost",
+        "when": {"rule": "tables dropped"},
+        "request": stack.request(dryRun=True),
+    }
     document = json.dumps({"version": 1, "rules": [rule]}).encode()
     with BlobServiceClient.from_connection_string(stack.storage.connection_string) as storage:
         blob = storage.get_blob_client("restore-state", "recovery-rules.yaml")
@@ -187,3 +197,24 @@ def test_what_is_no_alert_is_refused(stack: Stack):
     assert answer.status == 400
     assert answer.body["type"] == "urn:restore:problem:message"
     assert "common alert schema" in answer.body["hint"]
+
+
+def test_a_key_in_the_url_stays_with_who_sent_it(stack: Stack):
+    anonymous = Client(stack.client.url, "")
+    answer = anonymous.call(
+        "POST", f"/api/restores?code={stack.client.key}", changed(stack, dryRun=True)
+    )
+    assert answer.headers["location"].endswith(f"/operation?code={stack.client.key}")
+    stack.wait(answer.body["id"])
+    path = answer.headers["location"].removeprefix(stack.client.url)
+    assert anonymous.call("GET", path).status == 200
+
+
+def test_what_has_not_changed_is_not_sent_again(stack: Stack):
+    restore_id = stack.client.start(stack.request(dryRun=True)).body["id"]
+    stack.wait(restore_id)
+    path = f"/api/restores/{restore_id}"
+    etag = stack.client.show(restore_id).headers["etag"]
+    again = stack.client.call("GET", path, None, {"If-None-Match": etag})
+    assert (again.status, again.text) == (304, "")
+    assert stack.client.call("GET", path, None, {"If-None-Match": '"other"'}).status == 200
