@@ -157,8 +157,14 @@ def alerts(req: func.HttpRequest) -> func.HttpResponse:
         if isinstance(found, Handshake):
             return _json({"validationResponse": found.code})
         started = not dry_run and any(decision.action == "start" for decision in found)
-        body = {"alerts": [decision.as_json() for decision in found]}
-        return _json(body, 202 if started else 200)
+        body: dict[str, Any] = {"alerts": [decision.as_json() for decision in found]}
+        if dry_run:
+            body["problems"] = alerting.problems(wiring.control())
+        if not started:
+            return _json(body)
+        restore_id = next(d.restore for d in found if d.action == "start")
+        place = f"{_base(req).removesuffix('/alerts')}/restores/{restore_id}"
+        return _json(body, 202, {"Location": place})
 
     return _answered(answer)
 
@@ -197,7 +203,10 @@ def task_reported(message: func.ServiceBusMessage) -> None:
 @app.timer_trigger("timer", schedule="%TICK_SCHEDULE%")
 def tick(timer: func.TimerRequest) -> None:
     """Carries on with everything that waits; what events only do sooner."""
-    flows.tick(wiring.control())
+    try:
+        flows.tick(wiring.control())
+    finally:
+        alerting.carry_on(wiring.control())
 
 
 # ---- answers -----------------------------------------------------------------------------------

@@ -22,6 +22,9 @@ FIELDS = (
     "ticket",
     "queue",
     "blob",
+    "alert",
+    "rule",
+    "action",
 )
 
 

@@ -8,6 +8,7 @@ Source: learn.microsoft.com, Common alert schema; Event Grid schema; CloudEvents
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,12 +18,26 @@ from restore.errors import MessageError
 BODY_LIMIT_BYTES = 1024 * 1024  # Source: learn.microsoft.com, Event Grid quotas: 1 MB a request
 _SCHEMA = "azureMonitorCommonAlertSchema"
 _HANDSHAKE = "Microsoft.EventGrid.SubscriptionValidationEvent"
+# Where the services say what was measured, searched, done or reported.
+_CONDITIONS = (
+    "metricName",
+    "webTestName",
+    "searchQuery",
+    "SearchQuery",
+    "operationName",
+    "category",
+    "incidentType",
+    "currentHealthStatus",
+)
 _HINT = "choose the common alert schema in the action group; docs/alerts.md has what else is taken"
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing that somebody should know. `resources` are ARM ids, or what else it is about."""
+    """One thing that somebody should know. `resources` are ARM ids, or what else it is about;
+
+    `conditions` is what was measured, searched, done or reported.
+    """
 
     id: str
     rule: str  # its name, or the type of an event
@@ -31,6 +46,7 @@ class Alert:
     resources: tuple[str, ...]
     fired: datetime
     resolved: bool = False
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +86,7 @@ def _alert(body: dict[str, Any]) -> Alert:
 
 def _common(data: dict[str, Any]) -> Alert:
     essentials = _object(data.get("essentials"), "essentials")
-    context = data.get("alertContext")
-    linked = context.get("linkedResourceId") if isinstance(context, dict) else None
+    context = _object(data.get("alertContext") or {}, "alertContext")
     targets = essentials.get("alertTargetIDs") or []
     if not isinstance(targets, list):
         raise _wrong("alertTargetIDs: an array", type(targets).__name__)
@@ -83,23 +98,61 @@ def _common(data: dict[str, Any]) -> Alert:
         rule=_text(essentials, "alertRule"),
         severity=_text(essentials, "severity"),
         service=str(essentials.get("monitoringService") or ""),
-        resources=tuple(str(name) for name in (*targets, linked) if name),
+        resources=_once([*(str(name) for name in targets if name), *_resources(context)]),
         fired=_instant(_text(essentials, "firedDateTime")),
         resolved=condition == "Resolved",
+        conditions=_once(_conditions(context)),
     )
+
+
+def _sections(context: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The parts of a context: its own fields, its properties, each criterion of its condition."""
+    condition = context.get("condition")
+    criteria = condition.get("allOf") if isinstance(condition, dict) else None
+    several = (context, context.get("properties"), *_list(criteria))
+    yield from (section for section in several if isinstance(section, dict))
+
+
+def _conditions(context: dict[str, Any]) -> Iterator[str]:
+    for section in _sections(context):
+        values = (section.get(name) for name in _CONDITIONS)
+        yield from (value for value in values if isinstance(value, str) and value)
+
+
+def _resources(context: dict[str, Any]) -> Iterator[str]:
+    """ARM ids in a context: an alert on logs is about the workspace, one of Azure Backup about the
+
+    vault; what they are really about is a dimension, or what is protected.
+    """
+    for section in _sections(context):
+        dimensions = _list(section.get("dimensions") or section.get("Dimensions"))
+        values = [one.get("value") for one in dimensions if isinstance(one, dict)]
+        for value in (*section.values(), *values):
+            if isinstance(value, str) and value.lower().startswith("/subscriptions/"):
+                yield value
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 def _event(body: dict[str, Any]) -> Alert:
     """An event that is no alert by itself: a rule may take it as one, by its type."""
     is_cloud = "specversion" in body
-    about = body.get("source" if is_cloud else "topic"), body.get("subject")
+    source = body.get("source" if is_cloud else "topic")
+    about, data = (source, body.get("subject")), body.get("data")
     return Alert(
-        id=_text(body, "id"),
+        id=f"{source or ''}#{_text(body, 'id')}",  # an id is its source's own
         rule=_text(body, "type" if is_cloud else "eventType"),
         severity="",
         service="",
         resources=tuple(str(name) for name in about if name),
         fired=_instant(_text(body, "time" if is_cloud else "eventTime")),
+        conditions=_once(_conditions(data) if isinstance(data, dict) else ()),
     )
 
 

@@ -18,7 +18,7 @@ from restore.core.request import RestoreRequest, parse
 from restore.core.request_error import Problem, RequestError, problem_of
 
 _BEFORE = re.compile(r"firedAt(?: - PT(?=\d)(?:(\d{1,4})H)?(?:(\d{1,4})M)?)?")
-_EXAMPLE = Alert(
+EXAMPLE = Alert(
     "/example", "example", "Sev1", "", (), datetime(2026, 1, 1, tzinfo=UTC)
 )  # for trying a template by day
 LIMIT_BYTES = 256 * 1024
@@ -35,6 +35,7 @@ class When:
     ) = None
     resource: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
     service: Text | None = None
+    condition: Text | None = None
 
     def fits(self, alert: Alert) -> bool:
         return (
@@ -42,6 +43,7 @@ class When:
             and (self.severity is None or alert.severity in self.severity)
             and (self.resource is None or any(_like(self.resource, r) for r in alert.resources))
             and _like(self.service, alert.service)
+            and (self.condition is None or any(_like(self.condition, c) for c in alert.conditions))
         )
 
 
@@ -160,7 +162,7 @@ def _problems(rules: Rules) -> Iterator[Problem]:
             yield Problem(f"/rules/{index}/name", "a name of its own", f"{rule.name!r} again")
         names = {**names, rule.name: index}
         try:
-            request(rule, _EXAMPLE)
+            request(rule, EXAMPLE)
         except RequestError as exc:
             for problem in exc.problems:
                 where = f"/rules/{index}/request{problem.field}"

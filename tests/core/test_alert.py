@@ -44,6 +44,50 @@ def test_each_kind_is_understood(name, rule, severity, service, resolved):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "condition", "resource"),
+    [
+        ("log-v1-fired", "DROP TABLE", SERVER),  # a dimension; the alert is about the workspace
+        ("backup-vault-constructed-fired", "Jobs", SERVER),  # what the vault protects
+        ("backup-vault-constructed-fired", "Jobs", "/backupvaults/safe"),
+    ],
+)
+def test_what_an_alert_is_really_about_may_stand_in_its_context(name, condition, resource):
+    (found,) = alerts(payload(name))
+    assert any(condition in text for text in found.conditions)
+    assert any(name.lower().endswith(resource) for name in found.resources)
+
+
+@pytest.mark.parametrize(
+    ("context", "conditions", "resources"),
+    [
+        ({"condition": {"allOf": [{"metricName": "cpu"}, {"metricName": "cpu"}, 7]}}, ("cpu",), ()),
+        ({"operationName": "x/delete", "properties": {"category": "Jobs"}},
+         ("x/delete", "Jobs"), ()),
+        ({"condition": {"allOf": 7}, "properties": [], "metricName": 3, "category": ""}, (), ()),
+        ({"condition": "cpu", "dimensions": [{"name": "a", "value": "/subscriptions/x"}, 3]},
+         (), ("/subscriptions/x",)),
+        ({"Dimensions": [{"value": "Computer"}], "dimensions": {"a": 1}}, (), ()),
+    ],
+    ids=range(5),
+)  # fmt: skip
+def test_a_context_may_hold_anything(context, conditions, resources):
+    body = json.loads(changed("data", "alertContext", context))
+    body["data"]["essentials"]["alertTargetIDs"] = []
+    (found,) = alerts(json.dumps(body).encode())
+    assert (found.conditions, found.resources) == (conditions, resources)
+
+
+def test_an_event_is_known_by_its_source_too():
+    """Two sources may use one id. Source: CloudEvents 1.0.2, id."""
+    event = json.loads(payload("cloudevent-event"))
+    bodies = [event, {**event, "source": "/other"}, {**event, "data": {"operationName": "drop"}}]
+    one, other, third = alerts(json.dumps(bodies).encode())
+    assert one.id != other.id
+    assert one.id == third.id == f"{event['source']}#{event['id']}"
+    assert (one.conditions, third.conditions) == ((), ("drop",))
+
+
 def test_several_events_in_one_delivery():
     both = [*json.loads(payload("eventgrid-alert")), *json.loads(payload("eventgrid-event"))]
     assert [alert.rule for alert in alerts(json.dumps(both).encode())] == [

@@ -18,6 +18,7 @@ from tests.core.test_alert import DATA, payload
 DOCUMENT = (DATA / "rules.yaml").read_bytes()
 FIRED = datetime(2026, 11, 20, 2, 58, tzinfo=UTC)
 LOST = Alert("a-1", "tables dropped", "Sev1", "Log", ("/x/FlexibleServers/PG1",), FIRED)
+DELETED = replace(LOST, conditions=("cpu_percent", "tup_deleted"))
 
 
 def document(**changes):
@@ -79,6 +80,13 @@ def test_the_recovery_point_is_the_last_before_it_fired(before, minutes):
 )
 def test_a_rule_fits_what_it_names(changes, fits):
     assert (read(DOCUMENT).fit(replace(LOST, **changes)) is not None) is fits
+
+
+@pytest.mark.parametrize(("condition", "fits"), [("TUP_*", True), ("tup", False)])
+def test_a_rule_may_ask_what_was_measured_or_done(condition, fits):
+    rules = read(document(when={"condition": condition}))
+    assert (rules.fit(DELETED) is not None) is fits
+    assert rules.fit(LOST) is None
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,9 @@ def test_an_alert_restores_beside_what_is_there(stack: Stack):
     answer = stack.client.call("POST", "/api/alerts", alert)
     assert answer.status == 202
     (decision,) = answer.body["alerts"]
+    assert tried.body["problems"] == []
+    place = f"{stack.client.url}/api/restores/{decision['restore']}"
+    assert answer.headers["location"] == place
     again = stack.client.call("POST", "/api/alerts", alert)
     assert (again.status, again.body["alerts"][0]["restore"]) == (200, decision["restore"])
     status = stack.wait(decision["restore"])
