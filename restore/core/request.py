@@ -53,6 +53,7 @@ from restore.core.options import (
     WhenBusy,
     WithoutPassword,
 )
+from restore.core.plain_sql import plain_sql
 from restore.core.request_error import (
     Problem,
     RequestError,
@@ -253,7 +254,7 @@ class Hook:
     """SQL that changes databases before they are published: masks, erases."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    sql: Sql
+    sql: Annotated[Sql, AfterValidator(plain_sql)]
     database: Identifier = "*"  # name in the backup, or pattern
 
 

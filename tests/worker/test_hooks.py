@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from restore.core.state import Phase
+from restore.errors import TransientError
 from restore.worker import hooks
 
 CRM = "crm_database_archive"
@@ -42,7 +43,7 @@ def test_sql_runs_once_and_is_asked_for_after_that(loaded, engine):
     ("changes", "code", "words"),
     [
         ({"beforePublish": [{"sql": MASK}, {"sql": "SELECT 1/0"}]}, "before-publish", "22012"),
-        ({"beforePublish": [{"sql": "CREATE TABLE t(); COMMIT"}]}, "before-publish", "BEGIN"),
+        ({"beforePublish": [{"sql": "DO 'BEGIN COMMIT; END'"}]}, "before-publish", "2D000"),
         ({"checks": [{"sql": "SELECT 2", "expect": [[1]]}]}, "check-failed", "found (2)"),
         ({"checks": [{"sql": "SELECT false"}]}, "check-failed", "expected true, found (f)"),
         ({"checks": [{"sql": "SELECT 1 WHERE false"}]}, "check-failed", "no rows"),
@@ -57,6 +58,25 @@ def test_what_fails_publishes_nothing(loaded, changes, code, words):
     assert (restore.phase, restore.failure.code) == (Phase.FAILED, code)
     assert words in f"{restore.failure.message} {restore.failure.hint}"
     assert (loaded.databases(), loaded.roles()) == before
+
+
+@pytest.mark.parametrize("engine", ["stream", "pg_restore"])
+def test_a_worker_that_is_lost_after_its_commit_has_not_run_it_twice(loaded, monkeypatch, engine):
+    """Whoever comes next begins anew: the second CREATE TABLE would be refused."""
+    run, calls = hooks.run, []
+
+    def lost(job, fenced, step):
+        run(job, fenced, step)
+        calls.append(job.ticket.attempt)
+        if len(calls) == 1:
+            raise TransientError("the worker's machine: expected it, found it gone")
+
+    monkeypatch.setattr(hooks, "run", lost)
+    count = "UPDATE public.masked SET name = name || '!'"
+    restore = loaded.run(engine=engine, beforePublish=[{"sql": MASK}, {"sql": count}])
+    assert restore.phase in _DONE, restore.failure
+    assert len(calls) == 2
+    assert loaded.rows("SELECT name FROM public.masked", CRM) == [("***!",)]
 
 
 def test_a_pattern_that_means_no_database_is_refused_before_anything_is_done(loaded):
