@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import azure.functions as func
 
-from restore import alerting, flows, logs, wiring
+from restore import alerting, flows, logs, ui, wiring
 from restore.core import openapi, plan_view, report_page
 from restore.core.alert import Handshake
 from restore.core.messages import REPORTS
@@ -172,6 +172,20 @@ def alerts(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("recovery-points", methods=["GET"])
 def recovery_points(req: func.HttpRequest) -> func.HttpResponse:
     return _answered(lambda: _json(flows.recovery_points(wiring.control(), query(req.params))))
+
+
+@app.route("ui", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def show_list(req: func.HttpRequest) -> func.HttpResponse:
+    """The page for people; it holds no data, and asks for the key itself."""
+    html, headers = ui.page()
+    return func.HttpResponse(html, mimetype="text/html", headers=headers)
+
+
+@app.route("ui/restores/{id}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def show_one(req: func.HttpRequest) -> func.HttpResponse:
+    """The same page: what it shows is decided by its own address."""
+    html, headers = ui.page()
+    return func.HttpResponse(html, mimetype="text/html", headers=headers)
 
 
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
