@@ -210,6 +210,7 @@ def test_who_is_always_too_late_says_so(monkeypatch):
         alerting.alerted(control, payload("log-fired"))
 
 
+@pytest.mark.soak  # fewer of them in tests/end_to_end/test_alert_storm.py
 def test_of_five_hundred_at_once_one_starts_a_restore(azurite):
     """Copies of one alert, and others about the same server, on real storage."""
     connection = Connection(azurite.connection_string)
