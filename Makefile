@@ -9,7 +9,7 @@ FILES ?=
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
 
-.venv/.ready: requirements.lock requirements-dev.txt requirements-worker.txt requirements.txt
+.venv/.ready: requirements.lock requirements-dev.txt requirements-worker.txt requirements-terminal.txt requirements.txt
 	@python=$$(scripts/find-python) && { [ -x $(PYTHON) ] || "$$python" -m venv .venv; }
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@

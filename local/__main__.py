@@ -13,10 +13,10 @@ from typing import Any
 
 from rich.console import Console
 
-from local import terminal
 from local.postgres import PostgresServer
 from local.sample import differences, fill, fingerprint
 from local.stack import Stack
+from restore.cli import terminal
 from restore.core.dumps import Kind, classify
 from restore.errors import RestoreError
 

@@ -22,13 +22,13 @@ from psycopg import sql
 from local import processes
 from local.azurite import Azurite
 from local.blob_events import BlobEvents, Schema, Troubles
-from local.client import Client
 from local.functions import FunctionsHost
 from local.part import Part
 from local.postgres import PostgresServer, binaries
 from local.servicebus import Broker, QueueConfig, ServiceBus
 from local.vault import LocalVault
 from restore.adapters.storage import STATE_CONTAINER
+from restore.cli.client import Client
 from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
 from restore.flows import CONTAINER_PREFIX
 

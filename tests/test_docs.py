@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import restore
-from local.terminal import EXIT_CODES
 from restore import settings
 from restore.adapters.azure_backup_errors import REMEDIES
+from restore.cli.terminal import EXIT_CODES
 from restore.core.state import FINAL
 from restore.errors import RestoreError
 from tests.test_settings import READ, SMALLEST

@@ -5,9 +5,9 @@ import json
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from local.client import Client
 from local.stack import Stack
 from local.vault import Faults
+from restore.cli.client import Client
 from restore.core.messages import POISON, REPORTS, TASKS
 from tests.worker.bench import DATA
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from local.terminal import outcome
+from restore.cli.terminal import outcome
 
 
 @pytest.mark.parametrize(("target", "width"), [("Tenants & Größe", 70), ("Tenants & Größe 2", 80)])

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from local.client import Answer
+from restore.cli.client import Answer
 
 EXIT_CODES = {
     "succeeded": 0,
@@ -33,6 +33,14 @@ _LOOK_SECONDS = 0.5
 _QUIET_SECONDS = 5.0  # between two lines about one database, where the terminal cannot be redrawn
 
 
+class Refused(Exception):
+    """The app answered, and did not do it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"HTTP {answer.status}")
+        self.answer = answer
+
+
 def follow(console: Console, show: Callable[[], Answer]) -> dict[str, Any]:
     """Show the restore until it has ended; its last status."""
     statuses = _statuses(show)
@@ -49,6 +57,8 @@ def _statuses(show: Callable[[], Answer]) -> Iterator[dict[str, Any]]:
             yield answer.body
             if answer.body["ended"]:
                 return
+        elif answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Refused(answer)
         time.sleep(_LOOK_SECONDS)
 
 
@@ -190,6 +200,48 @@ def _remarks(
         more = f"… and {len(notes) - _NOTES} more notes: in the status of the restore"
         lines.append(Text(more, style="dim"))
     return [*lines]
+
+
+def refusal(answer: Answer) -> RenderableType:
+    """What was wrong, field by field, and what to do."""
+    body = answer.body
+    lines = [Text(f"refused: {printable(body.get('title') or _SAID.get(answer.status, 'HTTP'))}")]
+    for problem in body.get("errors", ()):
+        where = printable(problem["pointer"] or "the request")
+        said = f"expected {problem['expected']}, found {problem['found']}"
+        lines.append(Text(f"  {where}: {printable(said)}"))
+    if not body.get("errors") and body.get("detail"):
+        lines.append(Text(f"  {printable(body['detail'])}"))
+    hint = body.get("hint") or _HINTS.get(answer.status, "")
+    if hint:
+        lines.append(Text(f"hint: {printable(hint)}"))
+    return Group(*lines)
+
+
+_SAID = {401: "who are you?", 403: "not allowed", 404: "there is no such thing"}
+_HINTS = {401: "set RESTORE_KEY to a function key, or RESTORE_SCOPE for Microsoft Entra"}
+
+
+def listed(restores: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """A line for each restore."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("restore", "status", "created", "target"):
+        table.add_column(name, overflow="fold")
+    for one in restores:
+        created = str(one["created"])[:16].replace("T", " ")
+        table.add_row(one["id"], one["status"], created, printable(one["target"]))
+    return table
+
+
+def points(body: Mapping[str, Any]) -> RenderableType:
+    """A line for each recovery point."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("recovery point", "time", "state"):
+        table.add_column(name, overflow="fold")
+    for one in body["recoveryPoints"]:
+        state = one["state"] if one["restorable"] else f"{one['state']}: cannot be restored"
+        table.add_row(printable(one["id"]), str(one["time"]), printable(state))
+    return table
 
 
 def printable(text: str) -> str:

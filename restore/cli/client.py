@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 _TIMEOUT_SECONDS = 60.0
+
+
+class Unreachable(Exception):
+    """The app does not answer; the message says why, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +29,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """`url` is the app's, without /api; `key` a function key."""
+    """`url` is the app's, without /api; `key` a function key, or `token` gives an Entra token."""
 
     url: str
-    key: str
+    key: str = ""
+    token: Callable[[], str] | None = None
 
     def start(self, request: Any, idempotency_key: str = "") -> Answer:
         """POST a restore; `request` is JSON to be, or bytes to be sent as they are."""
@@ -67,11 +73,7 @@ class Client:
             self.url + path,
             data=body,
             method=method,
-            headers={
-                "x-functions-key": self.key,
-                "Content-Type": "application/json",
-                **headers,
-            },
+            headers={**self._login(), "Content-Type": "application/json", **headers},
         )
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
@@ -79,6 +81,14 @@ class Client:
         except urllib.error.HTTPError as exc:
             with exc:
                 return _answer(exc.code, exc.headers, exc.read())
+        except (OSError, ValueError, http.client.HTTPException) as exc:
+            why = getattr(exc, "reason", None) or exc
+            raise Unreachable(f"{self.url}: expected an answer, found: {why}") from exc
+
+    def _login(self) -> dict[str, str]:
+        if self.token is not None:
+            return {"Authorization": f"Bearer {self.token()}"}
+        return {"x-functions-key": self.key}
 
 
 def _answer(status: int, headers: Any, body: bytes) -> Answer:
