@@ -1,0 +1,166 @@
+param name string
+param environmentName string
+param serviceName string
+param image string
+param identityId string
+param scalerIdentityId string
+param registryLoginServer string
+param logAnalyticsName string
+param serviceBusName string
+param tasksQueueName string
+
+@description('Environment of the container: what restore/settings.py reads.')
+param environmentSettings object
+
+param infrastructureSubnetId string
+param location string
+param tags object
+
+@description('Cores of one replica; memory must be twice as many Gi on the Consumption profile.')
+param cpu string = '2.0'
+param memory string = '4Gi'
+
+@minValue(300)
+param replicaTimeoutSeconds int = 14400
+
+@minValue(1)
+param maxConcurrentRestores int = 4
+
+resource logs 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
+  name: logAnalyticsName
+}
+
+resource environment 'Microsoft.App/managedEnvironments@2025-01-01' = {
+  name: environmentName
+  location: location
+  tags: tags
+  properties: {
+    appLogsConfiguration: {
+      destination: 'log-analytics'
+      logAnalyticsConfiguration: {
+        customerId: logs.properties.customerId
+        sharedKey: logs.listKeys().primarySharedKey
+      }
+    }
+    vnetConfiguration: empty(infrastructureSubnetId) ? null : {
+      infrastructureSubnetId: infrastructureSubnetId
+      internal: false
+    }
+    workloadProfiles: [
+      {
+        name: 'Consumption'
+        workloadProfileType: 'Consumption'
+      }
+    ]
+  }
+}
+
+resource environmentLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'logs'
+  scope: environment
+  properties: {
+    workspaceId: logs.id
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
+  }
+}
+
+resource job 'Microsoft.App/jobs@2025-01-01' = {
+  name: name
+  location: location
+  tags: union(tags, { 'azd-service-name': serviceName })
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identityId}': {}
+      '${scalerIdentityId}': {}
+    }
+  }
+  properties: {
+    environmentId: environment.id
+    workloadProfileName: 'Consumption'
+    configuration: {
+      triggerType: 'Event'
+      replicaTimeout: replicaTimeoutSeconds
+      replicaRetryLimit: 0
+      eventTriggerConfig: {
+        parallelism: 1
+        replicaCompletionCount: 1
+        scale: {
+          minExecutions: 0
+          maxExecutions: maxConcurrentRestores
+          pollingInterval: 30
+          rules: [
+            {
+              name: 'tasks'
+              type: 'azure-servicebus'
+              identity: scalerIdentityId
+              metadata: {
+                namespace: serviceBusName
+                queueName: tasksQueueName
+                messageCount: '1'
+              }
+            }
+          ]
+        }
+      }
+      identitySettings: [
+        {
+          identity: identityId
+          lifecycle: 'Main'
+        }
+        {
+          identity: scalerIdentityId
+          lifecycle: 'None'
+        }
+      ]
+      registries: [
+        {
+          server: registryLoginServer
+          identity: identityId
+        }
+      ]
+    }
+    template: {
+      containers: [
+        {
+          name: 'restore'
+          image: empty(image) ? 'mcr.microsoft.com/k8se/quickstart-jobs:latest' : image
+          resources: {
+            cpu: json(cpu)
+            memory: memory
+          }
+          command: empty(image) ? null : [
+            'python'
+            '-m'
+            'restore.worker'
+            '--once'
+          ]
+          env: [for item in items(environmentSettings): {
+            name: item.key
+            value: item.value
+          }]
+          volumeMounts: [
+            {
+              volumeName: 'scratch'
+              mountPath: '/work'
+            }
+          ]
+        }
+      ]
+      volumes: [
+        {
+          name: 'scratch'
+          storageType: 'EmptyDir'
+        }
+      ]
+    }
+  }
+}
+
+output name string = job.name
+output environmentId string = environment.id

@@ -1,0 +1,280 @@
+targetScope = 'subscription'
+
+@minLength(1)
+@maxLength(40)
+@description('azd environment name; part of every resource name.')
+param environmentName string
+
+@minLength(1)
+@description('Region. Must be the region of the Backup vault unless cross-region restore is used.')
+@metadata({
+  azd: {
+    type: 'location'
+  }
+})
+param location string
+
+@minLength(1)
+@description('Resource id of the existing Microsoft.DataProtection/backupVaults resource.')
+param backupVaultResourceId string
+
+@description('Put the apps in a virtual network and the host storage, Key Vault behind private endpoints.')
+param vnetEnabled bool = false
+
+@description('Image of the restore worker. azd fills it on deploy; empty uses a public placeholder.')
+param workerImage string = ''
+
+@description('Receives operational alerts. Empty disables the e-mail receiver.')
+param alertEmail string = ''
+
+@minLength(1)
+@description('Servers that may be written to: host or host:port, separated by commas.')
+param restoreTargets string
+
+@minValue(1)
+@maxValue(365)
+@description('Days after which files of the vault are deleted from the landing account.')
+param keepFilesDays int = 7
+
+@description('Name of the Key Vault secret that reports are signed with; empty for no signature.')
+param reportKey string = ''
+
+@description('Rules for restores that alerts start, as JSON; empty for none.')
+param restoreRules string = ''
+
+@description('Existing subnet for the function app, delegated to Microsoft.App/environments; empty for none or that of vnetEnabled.')
+param functionSubnetId string = ''
+
+@description('Existing subnet for workers, delegated to Microsoft.App/environments, that reaches the private servers; empty for none or that of vnetEnabled.')
+param workerSubnetId string = ''
+
+var abbrs = loadJsonContent('./abbreviations.json')
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var tags = { 'azd-env-name': environmentName }
+var vaultParts = split(backupVaultResourceId, '/')
+var queueNames = [
+  'restore-tasks'
+  'restore-reports'
+  'restore-poison'
+]
+var eventsTopicName = 'restore-events'
+var settings = {
+  ServiceBusConnection__fullyQualifiedNamespace: bus.outputs.fullyQualifiedNamespace
+  LandingStorage__blobServiceUri: storage.outputs.restoreBlobEndpoint
+  StateStorage__blobServiceUri: storage.outputs.hostBlobEndpoint
+  RESTORE_LANDING_ACCOUNT_ID: storage.outputs.restoreId
+  RESTORE_VAULTS: backupVaultResourceId
+  RESTORE_TARGETS: restoreTargets
+  RESTORE_KEY_VAULT_URL: vault.outputs.uri
+  RESTORE_REPORT_KEY: reportKey
+  RESTORE_EVENTS_TOPIC: eventsTopicName
+  RESTORE_RULES: restoreRules
+}
+
+resource rg 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: '${abbrs.resourcesResourceGroups}${environmentName}'
+  location: location
+  tags: tags
+}
+
+module monitoring 'core/monitoring.bicep' = {
+  name: 'monitoring'
+  scope: rg
+  params: {
+    logAnalyticsName: '${abbrs.operationalInsightsWorkspaces}${token}'
+    applicationInsightsName: '${abbrs.insightsComponents}${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module identities 'core/identities.bicep' = {
+  name: 'identities'
+  scope: rg
+  params: {
+    prefix: '${abbrs.managedIdentityUserAssignedIdentities}${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module storage 'core/storage.bicep' = {
+  name: 'storage'
+  scope: rg
+  params: {
+    hostAccountName: '${abbrs.storageStorageAccounts}host${token}'
+    restoreAccountName: '${abbrs.storageStorageAccounts}rest${token}'
+    backupVaultResourceId: backupVaultResourceId
+    privateOnlyHost: vnetEnabled
+    keepFilesDays: keepFilesDays
+    location: location
+    tags: tags
+  }
+}
+
+module bus 'core/servicebus.bicep' = {
+  name: 'servicebus'
+  scope: rg
+  params: {
+    name: '${abbrs.serviceBusNamespaces}${token}'
+    queueNames: queueNames
+    eventsTopicName: eventsTopicName
+    location: location
+    tags: tags
+  }
+}
+
+module registry 'core/registry.bicep' = {
+  name: 'registry'
+  scope: rg
+  params: {
+    name: '${abbrs.containerRegistryRegistries}${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module vault 'core/keyvault.bicep' = {
+  name: 'keyvault'
+  scope: rg
+  params: {
+    name: '${abbrs.keyVaultVaults}${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module network 'core/network.bicep' = if (vnetEnabled) {
+  name: 'network'
+  scope: rg
+  params: {
+    name: '${abbrs.networkVirtualNetworks}${token}'
+    hostStorageId: storage.outputs.hostId
+    restoreStorageId: storage.outputs.restoreId
+    keyVaultId: vault.outputs.id
+    location: location
+    tags: tags
+  }
+}
+
+module functionApp 'app/function.bicep' = {
+  name: 'function'
+  scope: rg
+  params: {
+    name: '${abbrs.webSitesFunctions}${token}'
+    planName: '${abbrs.webServerFarms}${token}'
+    serviceName: 'control'
+    identityId: identities.outputs.controlId
+    identityClientId: identities.outputs.controlClientId
+    hostStorageName: storage.outputs.hostName
+    deploymentContainerName: storage.outputs.deploymentContainerName
+    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    virtualNetworkSubnetId: empty(functionSubnetId) ? (network.?outputs.functionSubnetId ?? '') : functionSubnetId
+    appSettings: union(settings, {
+      AZURE_CLIENT_ID: identities.outputs.controlClientId
+      ServiceBusConnection__credential: 'managedidentity'
+      ServiceBusConnection__clientId: identities.outputs.controlClientId
+      TICK_SCHEDULE: '0 * * * * *'
+    })
+    location: location
+    tags: tags
+  }
+}
+
+module worker 'app/worker.bicep' = {
+  name: 'worker'
+  scope: rg
+  params: {
+    name: '${abbrs.appJobs}${token}'
+    environmentName: '${abbrs.appManagedEnvironments}${token}'
+    serviceName: 'worker'
+    image: workerImage
+    identityId: identities.outputs.workerId
+    scalerIdentityId: identities.outputs.scalerId
+    registryLoginServer: registry.outputs.loginServer
+    logAnalyticsName: monitoring.outputs.logAnalyticsName
+    serviceBusName: bus.outputs.name
+    tasksQueueName: queueNames[0]
+    environmentSettings: union(settings, {
+      AZURE_CLIENT_ID: identities.outputs.workerClientId
+    })
+    infrastructureSubnetId: empty(workerSubnetId) ? (network.?outputs.workerSubnetId ?? '') : workerSubnetId
+    location: location
+    tags: tags
+  }
+  dependsOn: [
+    roles
+  ]
+}
+
+module events 'app/events.bicep' = {
+  name: 'events'
+  scope: rg
+  params: {
+    topicName: '${abbrs.eventGridSystemTopics}${token}'
+    restoreAccountName: storage.outputs.restoreName
+    deadLetterContainerName: storage.outputs.deadLetterContainerName
+    location: location
+    tags: tags
+  }
+}
+
+module roles 'rbac/roles.bicep' = {
+  name: 'roles'
+  scope: rg
+  params: {
+    hostAccountName: storage.outputs.hostName
+    restoreAccountName: storage.outputs.restoreName
+    serviceBusName: bus.outputs.name
+    eventsTopicName: eventsTopicName
+    registryName: registry.outputs.name
+    keyVaultName: vault.outputs.name
+    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    controlPrincipalId: identities.outputs.controlPrincipalId
+    workerPrincipalId: identities.outputs.workerPrincipalId
+    scalerPrincipalId: identities.outputs.scalerPrincipalId
+  }
+}
+
+module restoreRole 'rbac/restore-role.bicep' = {
+  name: 'restore-role'
+  scope: resourceGroup(vaultParts[2], vaultParts[4])
+  params: {
+    roleName: 'Postgres vault restore (${environmentName})'
+    backupVaultName: last(vaultParts)
+    controlPrincipalId: identities.outputs.controlPrincipalId
+  }
+}
+
+module vaultOnStorage 'rbac/vault-storage.bicep' = {
+  name: 'vault-storage'
+  scope: rg
+  params: {
+    restoreAccountName: storage.outputs.restoreName
+    vaultPrincipalId: restoreRole.outputs.vaultPrincipalId
+  }
+}
+
+module alerts 'app/alerts.bicep' = {
+  name: 'alerts'
+  scope: rg
+  params: {
+    actionGroupName: '${abbrs.insightsActionGroups}${token}'
+    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    serviceBusName: bus.outputs.name
+    alertEmail: alertEmail
+    location: location
+    tags: tags
+  }
+}
+
+output AZURE_LOCATION string = location
+output AZURE_TENANT_ID string = tenant().tenantId
+output AZURE_RESOURCE_GROUP string = rg.name
+output AZURE_CONTAINER_REGISTRY_ENDPOINT string = registry.outputs.loginServer
+output AZURE_FUNCTION_APP_NAME string = functionApp.outputs.name
+output SERVICE_WORKER_NAME string = worker.outputs.name
+output RESTORE_STORAGE_ACCOUNT_NAME string = storage.outputs.restoreName
+output RESTORE_DEAD_LETTER_CONTAINER string = storage.outputs.deadLetterContainerName
+output RESTORE_SYSTEM_TOPIC_NAME string = events.outputs.topicName
+output SERVICE_BUS_NAMESPACE string = bus.outputs.fullyQualifiedNamespace
