@@ -1,6 +1,6 @@
 # `make` alone says what there is. Everything it needs is set up on the way, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help setup check test soak demo up try bench-control bench-engine lock clean
+.PHONY: help setup check infra-check test soak demo up try bench-control bench-engine lock clean
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 SCALE ?= 1
@@ -26,6 +26,11 @@ check: .venv/.ready ## format, lint, types, layers
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
+	@$(MAKE) --no-print-directory infra-check
+
+infra-check: .venv/.ready ## Bicep, azure.yaml and hooks, without Azure
+	@$(PYTHON) -c 'import tree_sitter_bicep' 2>/dev/null || { echo "infra-check skipped: no tree-sitter-bicep here"; exit 0; }; \
+		$(PYTHON) -m pytest tests/infra -p no:cacheprovider
 
 test: setup ## unit, contract and end-to-end tests
 	$(PYTHON) -m pytest tests/core -n 2 --cov=restore.core --cov-branch --cov-report= --cov-fail-under=100

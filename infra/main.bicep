@@ -69,6 +69,19 @@ var settings = {
   RESTORE_REPORT_KEY: reportKey
   RESTORE_EVENTS_TOPIC: eventsTopicName
   RESTORE_RULES: restoreRules
+  RESTORE_POLL_SECONDS: '30'
+  RESTORE_SETTLE_SECONDS: '10'
+  RESTORE_RETRY_SECONDS: '15'
+  RESTORE_MAX_ATTEMPTS: '3'
+  RESTORE_APPROVAL_HOURS: '24'
+  RESTORE_UNDO_HOURS: '72'
+  RESTORE_DEADLINE_HOURS: '72'
+  RESTORE_KEEP_FILES_HOURS: '0'
+  RESTORE_KEEP_FAILED_FILES_HOURS: '72'
+  RESTORE_MAX_DATABASES: '8'
+  RESTORE_MAX_CONNECTIONS: '256'
+  RESTORE_JOBS: '2'
+  RESTORE_SCRATCH_BYTES: '2147483648'
 }
 
 resource rg 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -174,7 +187,7 @@ module functionApp 'app/function.bicep' = {
       AZURE_CLIENT_ID: identities.outputs.controlClientId
       ServiceBusConnection__credential: 'managedidentity'
       ServiceBusConnection__clientId: identities.outputs.controlClientId
-      TICK_SCHEDULE: '0 * * * * *'
+      TICK_SCHEDULE: '*/30 * * * * *'
     })
     location: location
     tags: tags

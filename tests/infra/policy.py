@@ -1,0 +1,242 @@
+"""What the Bicep types cannot say: the project's own rules, on the text and on the parsed model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import yaml
+
+from restore import settings
+from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
+from tests.infra.bicep import Project, RawTypes, pruned_loader
+
+ROOT = Path(__file__).parents[2]
+
+# Source: learn.microsoft.com/azure/role-based-access-control/built-in-roles
+ROLES = {
+    "storageBlobDataOwner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
+    "storageBlobDataContributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "storageBlobDataReader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+    "storageQueueDataContributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+    "storageTableDataContributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+    "serviceBusDataOwner": "090c5cfd-751d-490a-894a-3ce6f1109419",
+    "serviceBusDataReceiver": "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0",
+    "serviceBusDataSender": "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39",
+    "acrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+    "keyVaultSecretsUser": "4633458b-17de-408a-b874-0445c86b69e6",
+    "monitoringMetricsPublisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+}
+
+# Settings of a machine of one's own: never in Azure.
+LOCAL = {
+    "ServiceBusConnection",
+    "LandingStorage",
+    "StateStorage",
+    "RESTORE_ARM_ENDPOINT",
+    "RESTORE_SECRETS_FOLDER",
+    "RESTORE_PG_BINDIRS",
+    "RESTORE_PGSSLMODE",
+    "RESTORE_PGSSLROOTCERT",
+}
+# Not said, because AZURE_CLIENT_ID is their default.
+IDENTITY = {"LandingStorage__clientId", "StateStorage__clientId", "ServiceBusConnection__clientId"}
+# Read by the Functions host.
+HOST = {"TICK_SCHEDULE", "ServiceBusConnection__credential", "ServiceBusConnection__clientId"}
+
+# What each file has to say, word by word.
+MUST = {
+    "core/storage.bicep": (
+        "allowCrossTenantReplication: true",
+        "allowCrossTenantReplication: false",
+        "isHnsEnabled: false",
+        "resourceId: backupVaultResourceId",
+        "publicNetworkAccess: 'Enabled'",
+        "prefixMatch: [\n                  'restore-'\n                ]",
+        "daysAfterCreationGreaterThan: keepFilesDays",
+        "name: stateContainer",
+    ),
+    "core/servicebus.bicep": (
+        "disableLocalAuth: true",
+        "deadLetteringOnMessageExpiration: true",
+        "requiresDuplicateDetection: true",
+    ),
+    "core/registry.bicep": ("adminUserEnabled: false",),
+    "core/monitoring.bicep": ("DisableLocalAuth: true",),
+    "core/keyvault.bicep": ("enableRbacAuthorization: true", "enablePurgeProtection: true"),
+    "app/function.bicep": (
+        "httpsOnly: true",
+        "version: '3.13'",
+        "'FlexConsumption'",
+        "'azd-service-name': serviceName",
+    ),
+    "app/worker.bicep": (
+        "replicaRetryLimit: 0",
+        "type: 'azure-servicebus'\n              identity: scalerIdentityId",
+        "lifecycle: 'None'",
+        "parallelism: 1",
+        "'azd-service-name': serviceName",
+    ),
+    "subscription.bicep": (
+        "/functions/blob_created'",
+        "Microsoft.Storage.BlobCreated",
+        "deadLetterWithResourceIdentity",
+        "containers/restore-'",
+    ),
+    "main.bicep": ("'azd-env-name': environmentName", "uniqueString("),
+}
+
+
+class Recorded(Mapping[str, str]):
+    """An environment that remembers which names it was asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_, self.names = values, set[str]()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return self.values_[name]
+
+    def __iter__(self):
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+def read_names() -> set[str]:
+    """Every name that settings.read asks for."""
+    environment = Recorded({})
+    with suppress(settings.SettingsError):
+        settings.read(environment)
+    return environment.names
+
+
+def given(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings of the function app and of the worker: name -> Bicep expression."""
+    file = Project(folder, RawTypes(pruned_loader())).file(folder / "main.bicep")
+    shared = _pairs(file, file.vars["settings"])
+
+    def of(module: str, parameter: str) -> dict[str, str]:
+        call = next(
+            node
+            for node in _all(file.mods[module])
+            if node.type == "object_property" and file.keyof(node) == parameter
+        )
+        own = next(node for node in _all(call) if node.type == "object")
+        return {**shared, **_pairs(file, own)}
+
+    return of("functionApp", "appSettings"), of("worker", "environmentSettings")
+
+
+def _all(node):
+    yield node
+    for child in node.children:
+        yield from _all(child)
+
+
+def _pairs(file, node) -> dict[str, str]:
+    properties = (p for p in file.kids(node) if p.type == "object_property")
+    return {file.keyof(p): file.t(file.kids(p)[-1]) for p in properties}
+
+
+def findings(folder: Path) -> list[str]:
+    """Everything that is wrong with the infrastructure in `folder`; empty if nothing is."""
+    found = list(Project(folder, RawTypes(pruned_loader())).run())
+    if found:
+        return found
+    texts = {
+        p.relative_to(folder).as_posix(): p.read_text() for p in sorted(folder.rglob("*.bicep"))
+    }
+    for name, wanted in MUST.items():
+        found += [f"{name}: expected {w!r}" for w in wanted if w not in texts[name]]
+    for name, text in texts.items():
+        found += [f"{name}: {problem}" for problem in _problems(text)]
+    return found + _settings(folder) + _entities(texts) + _parameters(folder, texts["main.bicep"])
+
+
+def _problems(text: str) -> list[str]:
+    found = []
+    for word in ("allowSharedKeyAccess: true", "listKeys(", "listSas", "sharedKey:", "AccessKey:"):
+        if word.lower() in text.lower():
+            found.append(f"{word} is not allowed: identities only")
+    accounts = len(re.findall(r"storageAccounts@[\d-]+' = ", text))
+    if accounts != text.count("allowSharedKeyAccess: false"):
+        found.append("a storage account without allowSharedKeyAccess: false")
+    if accounts != text.count("allowBlobPublicAccess: false"):
+        found.append("a storage account without allowBlobPublicAccess: false")
+    for name, guid in re.findall(r"(\w+)(?: =|:) '([0-9a-f]{8}-[0-9a-f-]{27})'", text):
+        if ROLES.get(name) != guid:
+            found.append(f"{name}: expected the role id {ROLES.get(name)}, found {guid}")
+    for block in re.findall(r"resource \w+ 'Microsoft.Authorization/roleAss.*?\n\}", text, re.S):
+        if not re.search(r"^  scope: \S", block, re.M):
+            found.append(f"{block.split()[1]}: a role assignment without scope")
+        if "principalType: 'ServicePrincipal'" not in block:
+            found.append(f"{block.split()[1]}: a role assignment without principalType")
+    for minutes in re.findall(r"lockDuration: 'PT(\w+)'", text):
+        if minutes not in ("1M", "2M", "3M", "4M", "5M"):
+            found.append(f"lockDuration: expected PT5M at most, found PT{minutes}")
+    for cpu, memory in re.findall(
+        r"param cpu string = '([\d.]+)'\nparam memory string = '([\d.]+)Gi'", text
+    ):
+        if float(memory) != 2 * float(cpu) or float(cpu) > 4:
+            found.append(f"cpu {cpu} and memory {memory}Gi: not a pair of the Consumption profile")
+    return found
+
+
+def _settings(folder: Path) -> list[str]:
+    app, worker = given(folder)
+    expected = read_names() - LOCAL - IDENTITY
+    found = []
+    for who, names, more in (("app", set(app), HOST), ("worker", set(worker), set())):
+        found += [f"{who}: {name} is not set" for name in sorted((expected | more) - names)]
+        found += [f"{who}: nobody reads {name}" for name in sorted(names - expected - more)]
+    return found
+
+
+def _entities(texts: Mapping[str, str]) -> list[str]:
+    declared = set(re.findall(r"'(restore-[a-z]+)'", texts["main.bicep"]))
+    used = set(re.findall(r"name: '(restore-(?!state)[a-z]+)'", texts["rbac/roles.bicep"]))
+    missing = {TASKS, REPORTS, POISON, EVENTS} - declared
+    wrong = {name for name in used if name not in declared}
+    return [f"{name}: used, but not declared" for name in sorted(missing | wrong)]
+
+
+def _parameters(folder: Path, main: str) -> list[str]:
+    found = []
+    given_ = json.loads((folder / "main.parameters.json").read_text())["parameters"]
+    lines = main.split("\n")
+    for number, line in enumerate(lines):
+        name = re.match(r"param (\w+)", line)
+        above = "\n".join(lines[max(0, number - 6) : number])
+        if name and "@description(" not in above.rsplit("param ", 1)[-1]:
+            found.append(f"{name[1]}: a parameter without description")
+        if name and name[1] not in given_:
+            found.append(f"{name[1]}: cannot be set with azd")
+    return found
+
+
+def azure_yaml(text: str, root: Path) -> list[str]:
+    """What is wrong with azure.yaml: services, hosts, hooks."""
+    document = yaml.safe_load(text)
+    found = []
+    unknown = set(document) - {
+        "name", "metadata", "requiredVersions", "infra", "services", "hooks",
+    }  # fmt: skip
+    found += [f"azure.yaml: unknown {key}" for key in sorted(unknown)]
+    main = (root / "infra" / "main.bicep").read_text()
+    for name, service in document["services"].items():
+        if service.get("host") not in ("function", "containerapp"):
+            found.append(f"{name}: host {service.get('host')}")
+        if f"serviceName: '{name}'" not in main:
+            found.append(f"{name}: no resource has it as azd-service-name")
+    for name, hook in document["hooks"].items():
+        script = root / hook["posix"]["run"]
+        if name != "postdeploy" or not script.is_file() or not script.stat().st_mode & 0o100:
+            found.append(f"{name}: expected a hook that exists and can be run, found {script.name}")
+        elif "set -eu" not in script.read_text():
+            found.append(f"{script.name}: without set -eu")
+    return found

@@ -1,0 +1,160 @@
+"""infra/ is right, as far as that can be seen without Azure; and mistakes in it are found."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from restore import settings
+from tests.infra import policy
+from tests.infra.policy import ROOT
+
+INFRA = ROOT / "infra"
+
+# file, what is there, what is planted
+MISTAKES = [
+    ("core/storage.bicep", "supportsHttpsTrafficOnly", "supportsHttpTrafficOnly"),
+    ("core/storage.bicep", "kind: 'StorageV2'", "kind: 'StorageV3'"),
+    ("core/storage.bicep", "'TLS1_2'", "'TLS9'"),
+    ("core/storage.bicep", "isHnsEnabled: false", "isHnsEnabled: true"),
+    (
+        "core/storage.bicep",
+        "allowCrossTenantReplication: true",
+        "allowCrossTenantReplication: false",
+    ),
+    ("core/storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true"),
+    ("core/storage.bicep", "allowBlobPublicAccess: false", "allowBlobPublicAccess: true"),
+    ("core/storage.bicep", "resourceId: backupVaultResourceId", "resourceId: tenant().tenantId"),
+    ("core/storage.bicep", "'restore-'", "'vault-'"),
+    ("core/storage.bicep", "tenant().tenantId", "tenent().tenantId"),
+    ("core/servicebus.bicep", "lockDuration: 'PT5M'", "lockDuration: 'PT10M'"),
+    ("core/servicebus.bicep", "disableLocalAuth: true", "disableLocalAuth: false"),
+    (
+        "core/servicebus.bicep",
+        "requiresDuplicateDetection: true",
+        "requiresDuplicateDetection: 'yes'",
+    ),
+    (
+        "core/servicebus.bicep",
+        "deadLetteringOnMessageExpiration: true",
+        "deadLetteringOnMessageExpiration: false",
+    ),
+    ("core/servicebus.bicep", "namespaces/topics@2024-01-01", "namespaces/topics@2031-01-01"),
+    ("core/servicebus.bicep", "  name: 'Standard'\n    tier", "  nam: 'Standard'\n    tier"),
+    ("core/registry.bicep", "adminUserEnabled: false", "adminUserEnabled: true"),
+    ("core/monitoring.bicep", "DisableLocalAuth: true", "DisableLocalAuth: false"),
+    ("core/monitoring.bicep", "Application_Type: 'web'\n", ""),
+    ("core/keyvault.bicep", "enableRbacAuthorization: true", "enableRbacAuthorization: false"),
+    ("core/keyvault.bicep", "  properties: {", "  properties: ["),
+    ("app/function.bicep", "version: '3.13'", "version: '3.8'"),
+    ("app/function.bicep", "httpsOnly: true", "httpsOnly: 1"),
+    ("app/function.bicep", "azd-service-name", "azd-service"),
+    ("app/worker.bicep", "param memory string = '4Gi'", "param memory string = '6Gi'"),
+    ("app/worker.bicep", "lifecycle: 'None'", "lifecycle: 'Never'"),
+    ("app/worker.bicep", "              identity: scalerIdentityId\n", ""),
+    ("app/worker.bicep", "replicaTimeout: replicaTimeoutSeconds\n", ""),
+    ("app/worker.bicep", "replicaRetryLimit: 0", "replicaRetryLimit: 3"),
+    ("app/worker.bicep", "logs.id", "loggs.id"),
+    ("app/alerts.bicep", "operator: 'GreaterThan'", "operator: 'Above'"),
+    ("app/events.bicep", "  scope: restore::blob::deadLetters\n", ""),
+    ("subscription.bicep", "functions/blob_created", "functions/blob_made"),
+    ("subscription.bicep", "endpointType: 'AzureFunction'", "endpointType: 'Function'"),
+    ("rbac/roles.bicep", "  scope: namespace::tasks\n", ""),
+    ("rbac/roles.bicep", "69a216fc-b8fb", "79a216fc-b8fb"),
+    ("rbac/roles.bicep", "role.acrPull", "role.acrPush"),
+    ("rbac/roles.bicep", "name: 'restore-reports'", "name: 'restore-report'"),
+    ("rbac/roles.bicep", "  principalType: 'ServicePrincipal'\n", ""),
+    ("main.bicep", "RESTORE_TARGETS:", "RESTORE_TARGET:"),
+    ("main.bicep", "  RESTORE_VAULTS: backupVaultResourceId\n", ""),
+    ("main.bicep", "TICK_SCHEDULE", "TICK_CRON"),
+    ("main.bicep", "'restore-poison'", "'poison'"),
+    ("main.bicep", "storage.outputs.restoreId", "storage.outputs.landingId"),
+    ("main.bicep", "    keepFilesDays: keepFilesDays\n", ""),
+    ("main.bicep", "azd-env-name", "env-name"),
+    ("main.bicep", "@description('Receives operational alerts", "@metadata('Receives alerts"),
+    ("main.parameters.json", '"restoreTargets"', '"targets"'),
+]
+
+
+def test_the_infrastructure_is_right():
+    assert policy.findings(INFRA) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "there", "planted"), MISTAKES, ids=[f"{n:02}" for n in range(len(MISTAKES))]
+)
+def test_a_planted_mistake_is_found(tmp_path, file, there, planted):
+    folder = tmp_path / "infra"
+    shutil.copytree(INFRA, folder)
+    text = (folder / file).read_text()
+    assert there in text
+    (folder / file).write_text(text.replace(there, planted, 1))
+    assert policy.findings(folder) != []
+
+
+def test_azure_yaml_names_services_and_hooks_that_exist():
+    assert policy.azure_yaml((ROOT / "azure.yaml").read_text(), ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "planted"),
+    [
+        ("host: function", "host: functions"),
+        ("  control:", "  app:"),
+        ("postdeploy.sh", "deploy.sh"),
+        ("services:", "service: {}\nservices:"),
+    ],
+)
+def test_a_mistake_in_azure_yaml_is_found(there, planted):
+    text = (ROOT / "azure.yaml").read_text()
+    assert there in text
+    assert policy.azure_yaml(text.replace(there, planted, 1), ROOT) != []
+
+
+def test_hooks_are_clean():
+    scripts = sorted(map(str, (INFRA / "hooks").glob("*.sh")))
+    subprocess.run([ROOT / ".venv/bin/shellcheck", *scripts], check=True)
+
+
+def test_a_hook_says_what_is_missing(tmp_path):
+    (tmp_path / "az").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "az").chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    hook = ["/bin/sh", INFRA / "hooks" / "postdeploy.sh"]
+    done = subprocess.run(hook, env={"PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "expected AZURE_RESOURCE_GROUP" in done.stderr
+    assert "azd hooks run postdeploy" in done.stderr
+
+
+@pytest.mark.parametrize("who", ["app", "worker"])
+def test_what_bicep_sets_is_read(who):
+    """Literals are what Azure would set; expressions name Azure places, and get one of them."""
+    values = dict(zip(("app", "worker"), policy.given(INFRA), strict=True))[who]
+    environment = {name: _value(name, text) for name, text in values.items()}
+    read = settings.read(environment)
+    assert read.bus.endpoint == PLACES["ServiceBusConnection__fullyQualifiedNamespace"]
+    assert read.landing.endpoint != read.state.endpoint
+    smallest = {name: text for name, text in environment.items() if name not in _tuned(values)}
+    assert settings.read(smallest) == read  # the literals are the defaults
+
+
+def _tuned(values):
+    return {name for name, text in values.items() if text.startswith("'") and "RESTORE_" in name}
+
+
+PLACES = {
+    "ServiceBusConnection__fullyQualifiedNamespace": "sb.servicebus.windows.net",
+    "LandingStorage__blobServiceUri": "https://landing.blob.core.windows.net/",
+    "StateStorage__blobServiceUri": "https://host.blob.core.windows.net/",
+    "RESTORE_TARGETS": "target.postgres.database.azure.com",
+    "RESTORE_KEY_VAULT_URL": "https://kv.vault.azure.net/",
+    "RESTORE_EVENTS_TOPIC": "restore-events",
+    "AZURE_CLIENT_ID": "00000000-0000-0000-0000-000000000001",
+}
+
+
+def _value(name, text):
+    return text.strip("'") if text.startswith("'") else PLACES.get(name, "")
