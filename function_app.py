@@ -6,13 +6,14 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import azure.functions as func
 
-from restore import alerting, flows, logs, ui, wiring
+from restore import alerting, drilling, flows, logs, ui, wiring
 from restore.core import openapi, plan_view, report_page
 from restore.core.alert import Handshake
 from restore.core.messages import REPORTS
@@ -139,6 +140,25 @@ def show_report(req: func.HttpRequest) -> func.HttpResponse:
     return _answered(answer)
 
 
+@app.route("drills", methods=["GET"])
+def list_drills(req: func.HttpRequest) -> func.HttpResponse:
+    return _answered(lambda: _json(drilling.histories(wiring.control())))
+
+
+@app.route("drills/{name}", methods=["POST"])
+def start_drill(req: func.HttpRequest) -> func.HttpResponse:
+    """202 as for a restore: it is one."""
+
+    def answer() -> func.HttpResponse:
+        restore = drilling.drill(wiring.control(), req.route_params["name"])
+        base = _base(req).rpartition("/drills/")[0]
+        where = f"{base}/restores/{restore.id}/operation{_code(req)}"
+        headers = {"Location": where, "Operation-Location": where, "Retry-After": "10"}
+        return _json(status(restore, {}, restore.updated), 202, headers)
+
+    return _answered(answer)
+
+
 @app.route("alerts", methods=["POST", "OPTIONS"])
 def alerts(req: func.HttpRequest) -> func.HttpResponse:
     """202 if an alert starts a restore, 200 if none does; `?dryRun=true` only says what would be.
@@ -217,10 +237,10 @@ def task_reported(message: func.ServiceBusMessage) -> None:
 @app.timer_trigger("timer", schedule="%TICK_SCHEDULE%")
 def tick(timer: func.TimerRequest) -> None:
     """Carries on with everything that waits; what events only do sooner."""
-    try:
-        flows.tick(wiring.control())
-    finally:
-        alerting.carry_on(wiring.control())
+    with ExitStack() as parts:  # each is carried on with, whatever becomes of the others
+        parts.callback(drilling.tick, wiring.control())
+        parts.callback(alerting.carry_on, wiring.control())
+        parts.callback(flows.tick, wiring.control())
 
 
 # ---- answers -----------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ class Control:
     vaults: tuple[str, ...]
     targets: tuple[str, ...]
     documents: Documents | None = None  # rules of alerts; without, there are none
+    drills: str = ""  # the same for drills
     rules: str = ""  # the document itself, where it is not among `documents`
     signer: Signer | None = None  # of reports, which are unsigned without one
 

@@ -46,6 +46,7 @@ def control() -> Control:
         targets=settings.targets,
         documents=BlobDocuments(settings.state),
         rules=settings.rules,
+        drills=settings.drills,
         signer=_signer(settings),
     )
 

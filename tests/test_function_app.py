@@ -37,6 +37,8 @@ ROUTES = {
     "undo_restore": ("POST", "restores/{id}/undo"),
     "show_report": ("GET", "restores/{id}/report"),
     "alerts": ("POST", "alerts"),
+    "list_drills": ("GET", "drills"),
+    "start_drill": ("POST", "drills/{name}"),
     "recovery_points": ("GET", "recovery-points"),
     "show_list": ("GET", "ui"),
     "show_one": ("GET", "ui/restores/{id}"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from rich.console import Console
 
@@ -56,6 +56,8 @@ def add(commands: Any) -> None:
         "server", metavar="SERVER", help="its ARM id, or its backup instance's name"
     )
     points.add_argument("--region", help="the paired region")
+    drill = _command(commands, "drill", "rehearsed restores: how they went, or run one now", _drill)
+    drill.add_argument("name", nargs="?", metavar="NAME", help="which to run; without, the history")
     alert = _command(commands, "alert", "what the rules make of an alert; starts nothing", _alert)
     alert.add_argument("file", metavar="FILE", help="an alert as JSON")
 
@@ -270,6 +272,18 @@ def _points(client: Client, asked: argparse.Namespace, console: Console) -> int:
         _print(answer)
     else:
         console.print(terminal.points(answer.body))
+    return DONE
+
+
+def _drill(client: Client, asked: argparse.Namespace, console: Console) -> int:
+    if asked.name:
+        answer = client.call("POST", f"/api/drills/{quote(asked.name, safe='')}", b"")
+        return _told(answer, asked, console, f"drill {asked.name} is begun")
+    answer = _taken(client.call("GET", "/api/drills"))
+    if asked.json:
+        _print(answer)
+    else:
+        console.print(terminal.drills(answer.body["drills"]))
     return DONE
 
 

@@ -233,6 +233,25 @@ def listed(restores: Sequence[Mapping[str, Any]]) -> RenderableType:
     return table
 
 
+def drills(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """A line for each drill."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("drill", "last passed", "took", "slower by", "runs", "next"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        times = one["rtoSeconds"] or {}
+        passed = str(one["lastPassed"] or "never")[:16].replace("T", " ")
+        table.add_row(
+            printable(one["name"]),
+            f"{passed}{' OVERDUE' if one['overdue'] else ''}",
+            f"{times['last']:,.0f} s" if times else "",
+            f"{times['trend']:.2f}" if times else "",
+            str(len(one["runs"])),
+            str(one["next"])[:16].replace("T", " "),
+        )
+    return table
+
+
 def points(body: Mapping[str, Any]) -> RenderableType:
     """A line for each recovery point."""
     table = Table(box=None, pad_edge=False)

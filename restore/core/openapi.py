@@ -175,6 +175,21 @@ PATHS: dict[str, dict[str, Any]] = {
             {"200": {"description": "it may"}},
         ),
     },
+    "/drills": {
+        "get": _route(
+            "Rehearsed restores, and how they went.",
+            {"200": _answer("each with its last runs")},
+            {"500": _problem("the document of drills cannot be used")},
+        )
+    },
+    "/drills/{name}": {
+        "post": _route(
+            "Run one now.",
+            {"202": _answer("it is begun", _STATUS)},
+            {"404": _problem("no such drill"), "500": _problem("the drills cannot be used")},
+            parameters=[{**_ID, "name": "name", "description": "of a drill"}],
+        )
+    },
     "/openapi.json": {"get": _route("This document.", {"200": _answer("OpenAPI 3.1")})},
     "/health": {
         "get": {

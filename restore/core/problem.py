@@ -20,6 +20,7 @@ _STATUS = {
     "server-busy": 409,
     "signing-key": 500,
     "recovery-rules": 500,
+    "drills": 500,
     "target-not-allowed": 403,
     "vault-not-allowed": 403,
     "container-not-allowed": 403,

@@ -9,6 +9,7 @@ from local.stack import Stack
 from local.vault import Faults
 from restore.cli.client import Client
 from restore.core.messages import POISON, REPORTS, TASKS
+from tests.end_to_end.conftest import snapshot
 from tests.worker.bench import DATA
 
 
@@ -221,3 +222,21 @@ def test_what_has_not_changed_is_not_sent_again(stack: Stack):
     again = stack.client.call("GET", path, None, {"If-None-Match": etag})
     assert (again.status, again.text) == (304, "")
     assert stack.client.call("GET", path, None, {"If-None-Match": '"other"'}).status == 200
+
+
+def test_a_drill_proves_a_backup_and_leaves_nothing(stack: Stack):
+    before = snapshot(stack.target)
+    drill = {"name": "now", "schedule": "0 0 0 29 2 *", "request": stack.request()}
+    document = json.dumps({"version": 1, "drills": [drill]}).encode()
+    with BlobServiceClient.from_connection_string(stack.storage.connection_string) as storage:
+        blob = storage.get_blob_client("restore-state", "drills.yaml")
+        blob.upload_blob(document, overwrite=True)
+        answer = stack.client.call("POST", "/api/drills/now", b"")
+        assert answer.status == 202
+        status = stack.wait(answer.body["id"])
+        assert status["status"] == "succeeded", status
+        assert all(d["rows"]["found"] == d["rows"]["expected"] for d in status["databases"])
+        assert snapshot(stack.target) == before
+        (shown,) = stack.client.call("GET", "/api/drills").body["drills"]
+        assert (shown["name"], shown["overdue"]) == ("now", True)
+        blob.delete_blob()
