@@ -24,6 +24,8 @@ FIELDS = (
     "blob",
     "alert",
     "rule",
+    "drill",
+    "about",
     "action",
 )
 

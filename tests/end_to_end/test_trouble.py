@@ -80,6 +80,7 @@ def test_a_target_that_is_not_on_the_allow_list_is_refused_at_once(stack: Stack)
     assert "RESTORE_TARGETS" in answer.body["hint"]
 
 
+@pytest.mark.soak
 def test_a_target_that_only_the_worker_does_not_allow(stack: Stack):
     before = snapshot(stack.target)
     with troubles.worker_settings(stack, {"RESTORE_TARGETS": "127.0.0.1:1"}):

@@ -88,6 +88,7 @@ def test_a_dump_of_any_format_is_restored(elsewhere, tmp_path, option, expected)
     assert "│equal │" in output
 
 
+@pytest.mark.soak
 def test_a_lost_object_is_partial_and_named(elsewhere, tmp_path):
     dumped(elsewhere, tmp_path, "special", "-Fc")
     run(elsewhere, tmp_path / f"{GUID}_roles.sql", "pg_dumpall", "--roles-only")
@@ -106,6 +107,7 @@ def test_owners_that_do_not_exist_are_a_warning(elsewhere, tmp_path):
     assert "keeper" in output
 
 
+@pytest.mark.soak
 def test_a_truncated_dump_fails(elsewhere, tmp_path):
     path = dumped(elsewhere, tmp_path, "Plain & tar", "-Fc")
     path.write_bytes(path.read_bytes()[:-40])

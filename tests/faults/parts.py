@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -68,11 +69,13 @@ class Fault:
     at: int = 0
     way: Way = Way.REFUSED
     calls: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     met: bool = False
     where: str = ""
     restart: Callable[[], None] = lambda: None
 
     def around(self, family: str, name: str, call: Callable[[], Any], broken: Exception) -> Any:
+        self.counts[family] += 1
         if family != self.family:
             return call()
         self.calls += 1

@@ -35,14 +35,14 @@ class Sweep:
         self.calls: dict[str, int] = {}
         self._content: list[tuple[object, ...]] = []
         self._memberships: set[tuple[str, ...]] = set()
-        for family in FAMILIES:
-            run = Run(parts, Fault(family))
-            before = _around(run)
-            restore = run.end()
-            assert restore.phase in _RIGHT, restore.failure
-            self.calls[family], self._content = run.fault.calls, run.content()
-            self._memberships = run.memberships()
-            run.wipe(before[1])
+        run = Run(parts, Fault())
+        before = _around(run)
+        restore = run.end()
+        assert restore.phase in _RIGHT, restore.failure
+        self.calls = {family: run.fault.counts[family] for family in FAMILIES}
+        self._content = run.content()
+        self._memberships = run.memberships()
+        run.wipe(before[1])
 
     def all(self, every: int = 1) -> Iterator[tuple[str, int, Way]]:
         """Of the many statements to PostgreSQL each `every`-th; all of the other calls."""

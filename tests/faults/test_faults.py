@@ -8,7 +8,7 @@ from local.postgres import PostgresServer
 from tests.faults.parts import Parts
 from tests.faults.sweep import Sweep
 
-SEED, COUNT = 7, 4
+SEED, COUNT = 7, 3
 
 
 @pytest.fixture(scope="module")
