@@ -15,7 +15,7 @@ from restore.core.drills import LIMIT_BYTES, body, choose, history, read, run, s
 from restore.core.request import parse
 from restore.core.request_error import RequestError
 from restore.errors import NotFoundError
-from tests.core.test_life import BROKEN, NOW, database, extracted, prepared, proven
+from tests.core.test_life import BROKEN, NOW, Story, database, extracted, prepared, proven
 
 DOCUMENT = (Path(__file__).parent.parent / "data/drills.yaml").read_bytes()
 NIGHTLY, MONTHLY = read(DOCUMENT).drills
@@ -125,3 +125,9 @@ def test_a_point_is_put_only_into_a_source():
     odd = replace(NIGHTLY, request={"source": None})
     assert b'"recoveryPoint"' not in body(odd, "k", POINTS[0])
     assert database("crm").name == "crm"
+
+
+def test_a_run_that_found_no_recovery_point_yet_is_one_too():
+    line = run(NOW, Story().restore)
+    assert "recoveryPoint" not in line
+    assert (line["passed"], "bytes" in line) == (None, False)
