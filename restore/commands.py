@@ -6,14 +6,15 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from restore.control import Control, find_instance
-from restore.core import life, messages
+from restore.control import Control, check_callback, find_instance
+from restore.core import callback, life, messages
 from restore.core.announcements import MOST_AT_ONCE, cloud_event
 from restore.core.backup import Instance, OperationState, choose
 from restore.core.events import (
     Accepted,
     Announced,
     Begun,
+    Called,
     Claimed,
     ContainerCreated,
     Event,
@@ -66,6 +67,10 @@ def perform(control: Control, restore: Restore, command: Command, now: datetime)
                 return [_purge(control, restore)]
             case Do.ANNOUNCE:
                 return [_announce(control, restore)]
+            case Do.CALL if restore.request.callback is not None:
+                url = restore.request.callback.url
+                check_callback(control, url).call(url, callback.body(restore), now)
+                return [Called()]
             case Do.TUNE | Do.UNTUNE:
                 return [_set_parameters(control, restore, command.do)]
             case Do.FIND_POINT:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from restore.core import life
 from restore.core.backup import Instance
+from restore.core.callback import host
 from restore.core.options import WhenBusy
 from restore.core.policy import Policy
 from restore.core.request import RestoreRequest, Source
@@ -14,6 +15,7 @@ from restore.core.state import FINAL
 from restore.errors import InputError, NotFoundError
 from restore.ports import (
     Bus,
+    Caller,
     Clock,
     Documents,
     Landing,
@@ -47,6 +49,10 @@ class ContainerNotAllowedError(NotAllowedError):
     code = "container-not-allowed"
 
 
+class CallbackNotAllowedError(NotAllowedError):
+    code = "callback-not-allowed"
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """The control plane: its ports, and what it is allowed to touch."""
@@ -65,6 +71,8 @@ class Control:
     drills: str = ""  # the same for drills
     rules: str = ""  # the document itself, where it is not among `documents`
     signer: Signer | None = None  # of reports, which are unsigned without one
+    callbacks: tuple[str, ...] = ()  # hosts that may be told of an end
+    caller: Caller | None = None  # who tells them
 
 
 def check_allowed(control: Control, request: RestoreRequest) -> None:
@@ -88,6 +96,18 @@ def check_allowed(control: Control, request: RestoreRequest) -> None:
             f"the landing account's containers are {control.landing.url('<name>')}",
         )
     check_vault(control, request.source)
+    if request.callback is not None:
+        check_callback(control, request.callback.url)
+
+
+def check_callback(control: Control, url: str) -> Caller:
+    """Who may call that URL. Raises CallbackNotAllowedError if nobody may."""
+    if host(url) not in control.callbacks or control.caller is None:
+        raise CallbackNotAllowedError(
+            f"callback to {host(url)}: expected one of {_list(control.callbacks)}, found another",
+            "hosts are in the setting RESTORE_CALLBACK_HOSTS, the key in RESTORE_CALLBACK_SECRET",
+        )
+    return control.caller
 
 
 def check_free(control: Control, request: RestoreRequest) -> None:

@@ -281,6 +281,16 @@ class Signer(Protocol):
         """
 
 
+class Caller(Protocol):
+    """Tells somebody's service of an end."""
+
+    def call(self, url: str, content: bytes, now: datetime) -> None:
+        """POST `content`, signed. Safe to repeat.
+
+        Raises TransientError unless it is answered with 2xx, InputError where it may not be sent.
+        """
+
+
 class Secrets(Protocol):
     """Passwords by name: 1 to 127 letters, digits and hyphens. Never logged, never kept."""
 

@@ -68,6 +68,8 @@ class Settings:
     events_topic: str
     rules: str
     drills: str
+    callback_hosts: tuple[str, ...]  # host or host:port: who may be told of an end
+    callback_secret: str  # name of the secret that callbacks are signed with
     max_databases: int  # of a restore at the same time
     max_connections: int  # of all its databases' engines together
     pg_bindirs: tuple[str, ...]  # folders with psql and pg_restore, before those of Debian
@@ -108,6 +110,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         events_topic=reader.text("RESTORE_EVENTS_TOPIC", "restore-events"),
         rules=reader.text("RESTORE_RULES"),
         drills=reader.text("RESTORE_DRILLS"),
+        callback_hosts=reader.words("RESTORE_CALLBACK_HOSTS", required=False),
+        callback_secret=reader.text("RESTORE_CALLBACK_SECRET"),
         max_databases=reader.whole("RESTORE_MAX_DATABASES", 8, most=1000),
         max_connections=reader.whole("RESTORE_MAX_CONNECTIONS", 256, most=10_000),
         pg_bindirs=tuple(filter(None, reader.text("RESTORE_PG_BINDIRS").split(":"))),

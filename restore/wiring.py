@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, cast
 
 from restore import settings as environment
+from restore.adapters.callback import HttpsCaller
 from restore.adapters.credentials import credential
 from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets, NoSecrets
 from restore.adapters.server_parameters import ServerParameters
@@ -48,6 +49,8 @@ def control() -> Control:
         rules=settings.rules,
         drills=settings.drills,
         signer=_signer(settings),
+        callbacks=tuple(host.lower() for host in settings.callback_hosts),
+        caller=_caller(settings),
     )
 
 
@@ -72,12 +75,23 @@ def _signer(settings: environment.Settings) -> Signer | None:
     """Who signs reports; the key is asked for each time, so that it can be exchanged."""
     if not settings.report_key:
         return None
-    secrets: Secrets = NoSecrets()
-    if settings.secrets_folder:
-        secrets = FolderSecrets(settings.secrets_folder)
-    elif settings.key_vault_url:
-        secrets = KeyVaultSecrets(settings.key_vault_url, credential(settings.client_id))
+    secrets = _secrets(settings)
     return Ed25519Signer(lambda: secrets.get(settings.report_key))
+
+
+def _caller(settings: environment.Settings) -> HttpsCaller | None:
+    if not settings.callback_secret:
+        return None
+    secrets = _secrets(settings)
+    return HttpsCaller(lambda: secrets.get(settings.callback_secret))
+
+
+def _secrets(settings: environment.Settings) -> Secrets:
+    if settings.secrets_folder:
+        return FolderSecrets(settings.secrets_folder)
+    if settings.key_vault_url:
+        return KeyVaultSecrets(settings.key_vault_url, credential(settings.client_id))
+    return NoSecrets()
 
 
 def policy(settings: environment.Settings) -> Policy:

@@ -557,3 +557,17 @@ __all__ = [
     "MemoryStates",
     "MemoryVault",
 ]
+
+
+@dataclass
+class MemoryCaller:
+    """Somebody's service, which is not to be reached for the first `failures` calls."""
+
+    failures: int = 0
+    called: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def call(self, url: str, content: bytes, now: datetime) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise TransientError(f"callback to {url}: expected an answer, found none")
+        self.called.append((url, content))

@@ -38,6 +38,7 @@ from tests.core.test_afterwards import kept
 from tests.core.test_life import NOW, plan
 from tests.fakes import (
     MemoryBus,
+    MemoryCaller,
     MemoryLanding,
     MemoryRecords,
     MemoryServerParameters,
@@ -646,6 +647,7 @@ def test_a_stored_request_is_known_again_when_its_key_comes_back(changes):
             {"source": {"container": "https://foreign.blob.core.windows.net/files"}},
             control.ContainerNotAllowedError,
         ),
+        ({"callback": {"url": "https://hooks.example.com/"}}, control.CallbackNotAllowedError),
         ({"extra": 1}, RequestError),
     ],
 )
@@ -654,6 +656,30 @@ def test_a_request_that_is_refused_stores_nothing(changes, error):
     with pytest.raises(error):
         flows.start(world.control, body(**changes), "key")
     assert list(world.states.summaries()) == []
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_who_asked_for_it_is_told_of_the_end(failures):
+    """Once, though it was not to be reached at first."""
+    world = World()
+    caller = MemoryCaller(failures)
+    world.control = replace(world.control, callbacks=("hooks.example.com",), caller=caller)
+    restore_id = world.start(callback={"url": "https://hooks.example.com/r"})
+    assert world.end(restore_id).phase is Phase.SUCCEEDED
+    world.jump(restore_id, lambda restore: Do.CALL not in {c.do for c in restore.outbox})
+    [(url, content)] = caller.called
+    assert url == "https://hooks.example.com/r"
+    assert (json.loads(content)["id"], json.loads(content)["status"]) == (restore_id, "Succeeded")
+
+
+def test_a_host_that_is_no_longer_allowed_is_not_called():
+    world = World()
+    allowing = replace(world.control, callbacks=("hooks.example.com",), caller=MemoryCaller())
+    asked = body(callback={"url": "https://hooks.example.com/r"})
+    restore_id = flows.start(allowing, asked, "key").id
+    world.end(restore_id)
+    restore = world.jump(restore_id, lambda restore: Do.CALL not in {c.do for c in restore.outbox})
+    assert "callback to hooks.example.com: expected one of none" in restore.warnings[-1]
 
 
 def test_an_allowed_name_is_the_same_in_any_case():

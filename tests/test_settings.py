@@ -49,6 +49,13 @@ READ = [
     ("RESTORE_KEEP_FAILED_FILES_HOURS", "1.5", "keep_failed_files_hours", 1.5),
     ("RESTORE_EVENTS_TOPIC", "events", "events_topic", "events"),
     ("RESTORE_DRILLS", "version: 1", "drills", "version: 1"),
+    (
+        "RESTORE_CALLBACK_HOSTS",
+        "a.example.com, b.example.com:8443",
+        "callback_hosts",
+        ("a.example.com", "b.example.com:8443"),
+    ),
+    ("RESTORE_CALLBACK_SECRET", "hook", "callback_secret", "hook"),
     ("RESTORE_RULES", "version: 1", "rules", "version: 1"),
     ("RESTORE_MAX_DATABASES", "3", "max_databases", 3),
     ("RESTORE_MAX_CONNECTIONS", "40", "max_connections", 40),

@@ -12,6 +12,7 @@ from restore.core.announcements import told
 from restore.core.decider import Decider, set_tasks, union
 from restore.core.events import (
     Announced,
+    Called,
     Claimed,
     Event,
     ParametersAsked,
@@ -48,6 +49,8 @@ def afterwards(restore: Restore, now: datetime, policy: Policy) -> Restore:
         outbox = (*outbox, Command(Do.PURGE, now + keep))
     if restore.tuned:
         outbox = (*outbox, Command(Do.UNTUNE, now))
+    if restore.request.callback is not None:
+        outbox = (*outbox, Command(Do.CALL, now))
     if restore.debts:
         outbox = (*outbox, Command(Do.COLLECT, now + timedelta(seconds=policy.debt_seconds)))
     return replace(restore, undo=undo, outbox=outbox)
@@ -90,6 +93,8 @@ class Afterwards(Decider):
                 return replace(self.without(restore, Do.PURGE), purged=self.now)
             case StillRead() if self.pending(Do.PURGE):
                 return self.again(restore, Do.PURGE, _HOUR_SECONDS)
+            case Called() if self.pending(Do.CALL):
+                return self.without(restore, Do.CALL)
             case Ticked():
                 return self.stuck()
             case Announced(number):
@@ -186,6 +191,10 @@ class Afterwards(Decider):
             said = f"landing container: expected to delete it, found: {failure.message}"
             warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
             return self.again(warned, Do.PURGE, _HOUR_SECONDS)
+        if command.do is Do.CALL:
+            said = f"callback: expected to tell the end, found: {failure.message}"
+            warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
+            return self.without(warned, Do.CALL)
         task = self.restore.task(self.restore.after)
         return self.restore if task is None else self.task_failed(self.restore, task, failure)
 
@@ -215,7 +224,7 @@ class Afterwards(Decider):
         return replace(restore, outbox=outbox)
 
 
-_LATER = frozenset({Do.RETIRE, Do.COLLECT, Do.UNTUNE, Do.PURGE})
+_LATER = frozenset({Do.RETIRE, Do.COLLECT, Do.UNTUNE, Do.PURGE, Do.CALL})
 _WAITED = {"undo": Do.CLAIM, "retire": Do.RETIRE, "debts": Do.COLLECT}
 _ENDS = {"undo": UndoState.DONE, "retire": UndoState.CLOSED}
 _FAILS = {

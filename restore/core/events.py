@@ -161,6 +161,11 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """Who wanted to be told of the end knows it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ticked:
     pass
 
@@ -190,5 +195,6 @@ Event = (
     | ParametersAsked
     | ParametersSet
     | Announced
+    | Called
     | Ticked
 )

@@ -33,6 +33,10 @@ _NAME = re.compile(r"[\w.-]{1,260}")
 _REGION = re.compile(r"[a-z0-9]{3,40}")
 _SECRET = re.compile(r"[0-9A-Za-z-]{1,127}")  # Source: Key Vault object names
 _HASH = re.compile(r"[0-9a-f]{64}")
+_CALLBACK = re.compile(
+    r"https://(?=[^/]{1,253}/)([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?"
+    r"(:[1-9][0-9]{0,3})?/[a-z0-9._~/-]{0,500}"
+)
 
 
 def _printable(text: str) -> str:
@@ -76,6 +80,13 @@ def _container_url(text: str) -> str:
     return text
 
 
+def _callback_url(text: str) -> str:
+    """No address instead of a name, no user, and no query: the state would keep what it hides."""
+    if not _CALLBACK.fullmatch(text.lower()):
+        raise wrong("https://<host>/<path>, without a query or credentials", "another")
+    return text
+
+
 def _no_string(value: Any) -> Any:
     if isinstance(value, str):
         raise wrong("an ISO 8601 instant with an explicit offset", short(value))
@@ -98,6 +109,7 @@ Sql = Annotated[str, Field(min_length=1, max_length=20_000)]
 Cell = bool | int | float | str | None  # of a row, as JSON has it
 Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
 ContainerUrl = Annotated[str, AfterValidator(_container_url)]
+CallbackUrl = Annotated[str, AfterValidator(_callback_url)]
 HostName = Annotated[str, _like(_HOST, "a host name or IPv4 address, without a port")]
 ServerId = Annotated[str, _like(_SERVER_ID, "the ARM id of a flexible server")]
 VaultId = Annotated[str, _like(_VAULT_ID, "the ARM id of a backup vault")]

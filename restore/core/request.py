@@ -23,6 +23,7 @@ from restore.core.backup import Selection
 from restore.core.dumps import SYSTEM_DATABASES
 from restore.core.fields import (
     STRICT,
+    CallbackUrl,
     Cell,
     ContainerUrl,
     HostName,
@@ -271,6 +272,14 @@ class Query:
     expect: Annotated[list[list[Cell]], Field(max_length=1000)] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """Who is told at the end."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    url: CallbackUrl
+
+
 def _tunable(parameters: dict[str, str]) -> dict[str, str]:
     if others := sorted(set(parameters) - TUNABLE):
         raise wrong(f"some of {', '.join(sorted(TUNABLE))}", short(others[0]))
@@ -305,6 +314,7 @@ class RestoreRequest:
     when_busy: WhenBusy = WhenBusy.QUEUE
     before_publish: Annotated[list[Hook], Field(max_length=100)] = field(default_factory=list)
     checks: Annotated[list[Query], Field(max_length=100)] = field(default_factory=list)
+    callback: Callback | None = None
     drop: bool = False  # proven, and then dropped: nothing is published
     # None: what the installation's settings say.
     undo_hours: Annotated[float, Field(ge=0, le=24 * 90)] | None = None

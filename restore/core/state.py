@@ -62,6 +62,7 @@ class Do(StrEnum):
     UNTUNE = "untune"  # put back as they were
     PURGE = "purge"  # the container that was made for the vault's files
     ANNOUNCE = "announce"  # to others, what has happened
+    CALL = "call"  # back, whoever wants to be told of the end
     COLLECT = "collect"  # debts: what should have been given back, and was not
 
 
