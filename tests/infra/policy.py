@@ -15,6 +15,7 @@ from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
 from tests.infra.bicep import Project, RawTypes, pruned_loader
 
 ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
 
 # Source: learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLES = {

@@ -9,9 +9,7 @@ import pytest
 
 from restore import settings
 from tests.infra import policy
-from tests.infra.policy import ROOT
-
-INFRA = ROOT / "infra"
+from tests.infra.policy import INFRA, ROOT
 
 # file, what is there, what is planted
 MISTAKES = [
@@ -133,7 +131,7 @@ def test_a_hook_says_what_is_missing(tmp_path):
 def test_what_bicep_sets_is_read(who):
     """Literals are what Azure would set; expressions name Azure places, and get one of them."""
     values = dict(zip(("app", "worker"), policy.given(INFRA), strict=True))[who]
-    environment = {name: _value(name, text) for name, text in values.items()}
+    environment = {name: value_of(name, text) for name, text in values.items()}
     read = settings.read(environment)
     assert read.bus.endpoint == PLACES["ServiceBusConnection__fullyQualifiedNamespace"]
     assert read.landing.endpoint != read.state.endpoint
@@ -156,5 +154,5 @@ PLACES = {
 }
 
 
-def _value(name, text):
+def value_of(name, text):
     return text.strip("'") if text.startswith("'") else PLACES.get(name, "")
