@@ -42,6 +42,15 @@ param reportKey string = ''
 @description('Rules for restores that alerts start, as JSON; empty for none.')
 param restoreRules string = ''
 
+@description('The document of drills itself; empty for the blob drills.yaml in the state container.')
+param restoreDrills string = ''
+
+@description('Hosts, or host:port, that may be called back at the end of a restore, separated by commas; empty for none.')
+param callbackHosts string = ''
+
+@description('Name of the Key Vault secret that callbacks are signed with.')
+param callbackSecret string = ''
+
 @description('Existing subnet for the function app, delegated to Microsoft.App/environments; empty for none or that of vnetEnabled.')
 param functionSubnetId string = ''
 
@@ -69,6 +78,9 @@ var settings = {
   RESTORE_REPORT_KEY: reportKey
   RESTORE_EVENTS_TOPIC: eventsTopicName
   RESTORE_RULES: restoreRules
+  RESTORE_DRILLS: restoreDrills
+  RESTORE_CALLBACK_HOSTS: callbackHosts
+  RESTORE_CALLBACK_SECRET: callbackSecret
   RESTORE_POLL_SECONDS: '30'
   RESTORE_SETTLE_SECONDS: '10'
   RESTORE_RETRY_SECONDS: '15'
