@@ -38,6 +38,7 @@ test: setup ## unit, contract and end-to-end tests
 
 soak: setup ## 10,000 restores in a simulated world where everything goes wrong, and all that takes long
 	$(PYTHON) -m tests.simulation --seeds 10000
+	$(PYTHON) -m tests.faults --every 10
 	$(PYTHON) -m tests.fuzz --seconds 120
 	$(PYTHON) -m pip install --quiet atheris==3.1.0
 	for target in archive roles script rows entries request; do \

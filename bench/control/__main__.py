@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from local.azurite import Azurite
 from local.servicebus import Broker, QueueConfig
 from local.servicebus import ServiceBus as LocalBus
 from local.stack import Stack
+from local.vault import Faults
 from restore import flows
 from restore.adapters.servicebus import ServiceBus
 from restore.adapters.storage import BlobLanding, BlobRecords, BlobStates
@@ -56,12 +58,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.control", description=__doc__)
     parser.add_argument("--databases", type=int, default=100)
     parser.add_argument("--restores", type=int, default=10, help="whose latency is measured")
+    parser.add_argument("--scale", type=float, default=3, help="of the sample that is cancelled")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     found: dict[str, Any] = {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
     for name, measure in (
         ("events", lambda: events(options.databases)),
         ("latency", lambda: latency(options.restores)),
+        ("cancel", lambda: cancels(options.scale)),
         ("import", imports),
     ):
         found[name] = measure()
@@ -215,6 +219,36 @@ def _wait(client: BlobServiceClient, restore_id: str) -> float:
 
 def _count(container: Any) -> int:
     return sum(1 for _ in container.list_blobs()) if container.exists() else 0
+
+
+def cancels(scale: float, times: int = 3) -> dict[str, Any]:
+    """From POST …/cancel to the end, files and staging databases gone, by what it was at.
+
+    Workers look as seldom as they do by default.
+    """
+    found: dict[str, list[float]] = {"extracting": [], "preparing": [], "restoring": []}
+    with Stack(workers=1) as stack:
+        assert stack.source is not None
+        sample.fill(stack.source, scale)
+        stack.vault.take_backup()
+        stack.vault.faults = Faults(seconds_per_blob=0.2)
+        for phase, seconds in found.items():
+            while len(seconds) < times:
+                restore_id = str(stack.client.start(stack.request()).body["id"])
+                status = stack.wait(restore_id, partial(_is_at, phase))
+                if status["status"] != phase:
+                    raise AssertionError(f"{restore_id} was never {phase}: {status['status']}")
+                began = time.monotonic()
+                stack.client.cancel(restore_id)
+                ended = stack.wait(restore_id)
+                if ended["status"] != "cancelled":
+                    raise AssertionError(f"{restore_id} was not cancelled: {ended['status']}")
+                seconds.append(round(time.monotonic() - began, 1))
+    return {phase: {"seconds": seconds, "worst": max(seconds)} for phase, seconds in found.items()}
+
+
+def _is_at(phase: str, status: dict[str, Any]) -> bool:
+    return bool(status["ended"]) or status["status"] == phase
 
 
 def imports(times: int = 5) -> dict[str, float]:
