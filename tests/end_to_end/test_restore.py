@@ -192,6 +192,7 @@ def test_some_databases_can_be_chosen(stack: Stack):
     assert snapshot(stack.target).databases & set(sample.SMALL_DATABASES) == {name}
 
 
+@pytest.mark.soak
 def test_two_restores_to_one_server_come_one_after_the_other(stack: Stack):
     first, second = (
         stack.client.start(
@@ -212,6 +213,7 @@ def test_two_restores_to_one_server_come_one_after_the_other(stack: Stack):
     assert ended[1] <= begun[0] or begun[1] <= ended[0]
 
 
+@pytest.mark.soak
 def test_a_worker_for_each_ticket_does_it_too(stack: Stack):
     """As an event-driven container job starts them: one ticket, then the end."""
     troubles.stop_workers(stack)

@@ -61,6 +61,7 @@ def test_a_truncated_dump(stack: Stack):
     assert snapshot(stack.target) == before
 
 
+@pytest.mark.soak
 def test_a_target_that_cannot_be_reached(stack: Stack):
     port = processes.free_port()
     settings = {"RESTORE_TARGETS": f"127.0.0.1:{stack.target.port} 127.0.0.1:{port}"}

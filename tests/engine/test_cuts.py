@@ -41,6 +41,7 @@ def cuts(seed):
         yield moment.randrange(size_bytes), moment.random() < 0.5
 
 
+@pytest.mark.soak
 def test_cut_off_fifty_times_it_goes_on_by_itself(bulk, database):
     with proxy(bulk.server.host, bulk.server.port) as between:
         between.cut_each(cuts("cuts"))

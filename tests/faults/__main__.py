@@ -2,7 +2,7 @@
 
 Each in all the ways a call can fail, one run each, on real parts; `--every N` takes every N-th
 statement to PostgreSQL. What came of them is written to tests/faults/outcomes.json, and as a table
-into docs/reliability.md.
+into docs/reliability.md; with `--only` that of one family, beside what is known of the others.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import json
 import sys
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from local.postgres import PostgresServer
 from tests.faults.parts import FAMILIES, Parts, Way
@@ -44,26 +44,36 @@ def main() -> int:
                 print(exc, file=sys.stderr, flush=True)
                 found.append(Outcome(family, way.value, at, "", "BROKEN"))
             print(f"{family} {at} {way.value}: {found[-1].end}  {found[-1].where}", flush=True)
-    if options.only is None and options.at is None:
-        write(found, sweep.calls, options.every)
+    if options.at is None and options.way is None:
+        write(known(sweep.calls, options.every, found))
     return int(any(outcome.end == "BROKEN" for outcome in found))
 
 
-def write(found: list[Outcome], calls: dict[str, int], every: int) -> None:
+def known(calls: dict[str, int], every: int, found: list[Outcome]) -> dict[str, Any]:
+    """What is known of every family: of those that were tried now, what was found now."""
+    before = json.loads(OUTCOMES.read_text(encoding="utf-8")) if OUTCOMES.exists() else {}
+    now = {outcome.family for outcome in found}
+    kept = [old for old in before.get("outcomes", []) if old["family"] not in now]
+    return {
+        "calls": {**before.get("calls", {}), **calls},
+        "every": every if "postgres" in now else before.get("every", every),
+        "outcomes": [*kept, *map(asdict, found)],
+    }
+
+
+def write(body: dict[str, Any]) -> None:
     """The outcomes, and their table in the document."""
-    body = [asdict(outcome) for outcome in found]
-    OUTCOMES.write_text(json.dumps(body, indent=0) + "\n", encoding="utf-8")
-    table = Counter((o.family, o.way, o.end) for o in found)
-    part = "" if every == 1 else f" (every {every}th tried)"
+    OUTCOMES.write_text(json.dumps(body, indent=0, ensure_ascii=False) + "\n", encoding="utf-8")
+    found = body["outcomes"]
+    table = Counter((one["family"], one["way"], one["end"]) for one in found)
     lines = [
-        f"Made by `python -m tests.faults --every {every}` on {datetime.now(UTC):%Y-%m-%d}:"
-        f" {len(found)} runs; without a fault there are "
-        + ", ".join(f"{count} calls to {family}" for family, count in calls.items())
-        + f"{part}.",
+        f"Made by `python -m tests.faults`: {len(found)} runs. A run without a fault has "
+        + ", ".join(f"{count} calls to {family}" for family, count in body["calls"].items())
+        + f"; of those to PostgreSQL each {body['every']}th was tried, of the others all.",
         "",
         "| calls to | fault | the restore ended | runs |",
         "|---|---|---|--:|",
-        *(f"| {f} | {w} | {end} | {count} |" for (f, w, end), count in sorted(table.items())),
+        *(f"| {f} | {way} | {end} | {count} |" for (f, way, end), count in sorted(table.items())),
     ]
     text = DOCUMENT.read_text(encoding="utf-8")
     head, rest = text.split(_BEGIN)

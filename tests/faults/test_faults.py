@@ -17,6 +17,7 @@ def sweep():
         yield Sweep(parts)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("number", range(COUNT))
 def test_a_fault_anywhere_ends_right_or_loudly(sweep, number):
