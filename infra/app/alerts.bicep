@@ -72,6 +72,10 @@ var queries = {
     query: 'traces | extend log = parse_json(message) | where log.event == "phase" and log.state == "failed"'
     description: 'A restore, or the restore of a drill, failed.'
   }
+  drill: {
+    query: 'traces | extend log = parse_json(message) | where log.event in ("drill.failed", "drill.overdue")'
+    description: 'A drill failed, or none has passed for too long. See GET /api/drills.'
+  }
 }
 
 resource logAlerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for item in items(queries): {
