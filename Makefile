@@ -34,7 +34,8 @@ infra-check: .venv/.ready ## Bicep, azure.yaml and hooks, without Azure
 
 test: setup ## unit, contract and end-to-end tests
 	$(PYTHON) -m pytest tests/core -n 2 --cov=restore.core --cov-branch --cov-report= --cov-fail-under=100
-	$(PYTHON) -m pytest tests --ignore=tests/core --ignore=tests/infra -n 3 --dist loadfile --durations=10
+	$(PYTHON) -m pytest tests --ignore=tests/core --ignore=tests/infra -n 3 --dist loadfile --no-loadscope-reorder \
+		--durations=10
 
 soak: setup ## 10,000 restores in a simulated world where everything goes wrong, and all that takes long
 	$(PYTHON) -m tests.simulation --seeds 10000

@@ -1,4 +1,4 @@
-"""One stack for the tests of a file: one that idles until the end would slow all others down."""
+"""One stack for these tests, and no longer: one that idles slows all others down."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tests.waiting import eventually
 SYSTEM = {"azure_maintenance", "azure_sys", "postgres", "template0", "template1"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def whole_stack() -> Iterator[Stack]:
     with Stack(workers=2, lock_seconds=5) as stack:
         assert stack.source is not None

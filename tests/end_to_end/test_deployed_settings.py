@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.azurite import Azurite
 from local.servicebus import Broker, QueueConfig, ServiceBus
 from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
 from tests.infra import policy
@@ -23,14 +24,14 @@ print(flows.health(wiring.control())["status"])
 
 
 @pytest.fixture(scope="module")
-def places(azurite) -> Iterator[dict[str, str]]:
-    """Local ones, for the settings that name places of Azure."""
+def places() -> Iterator[dict[str, str]]:
+    """Local ones that nobody else uses, for the settings that name places of Azure."""
     broker = Broker()
     queue = QueueConfig(lock_seconds=10, requires_duplicate_detection=True)
     for name in (TASKS, REPORTS, POISON):
         broker.create_queue(name, queue)
     broker.create_topic(EVENTS)
-    with ServiceBus(broker) as bus:
+    with ServiceBus(broker) as bus, Azurite() as azurite:
         yield {
             "ServiceBusConnection": bus.connection_string,
             "LandingStorage": azurite.connection_string,
