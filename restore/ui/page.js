@@ -95,9 +95,10 @@ async function call(method, path, body) {
   const known = method === "GET" ? etags.get(path) : undefined;
   if (known) headers["If-None-Match"] = known;
   const answer = await fetch(BASE + path, {
-    method, headers, body, cache: "no-store", credentials: "same-origin", redirect: "error",
+    method, headers, body, cache: "no-store", credentials: "same-origin", redirect: "manual",
   });
   if (answer.status === 304) return null;
+  if (answer.type === "opaqueredirect") throw new Refused(401, {}); // to a sign-in
   const text = await answer.text();
   let found = {};
   try { found = JSON.parse(text); } catch { found = { text }; }
@@ -300,7 +301,7 @@ function actions(status) {
     }, "Cancel …"));
   }
   if (status.links.report) {
-    found.push(h("button", { type: "button", id: "report", onclick: () => report(at) }, "Save the report"));
+    found.push(h("button", { type: "button", id: "report", onclick: () => report(at).catch((error) => { connection.textContent = `The report could not be read: ${error.message}`; }) }, "Save the report"));
   }
   return found.length ? h("div", { class: "actions" }, found) : null;
 }
@@ -376,8 +377,13 @@ async function refresh() {
   }
   const found = await call("GET", `/restores/${ID}`);
   if (found) {
-    if (found.links.plan && (!plan || !found.plan || plan.hash !== found.plan.hash)) {
-      plan = (await call("GET", `/restores/${ID}/plan`)) || plan;
+    try {
+      if (found.links.plan && (!plan || !found.plan || plan.hash !== found.plan.hash)) {
+        plan = (await call("GET", `/restores/${ID}/plan`)) || plan;
+      }
+    } catch (error) {
+      etags.delete(`/restores/${ID}`); // it is not shown yet: ask for all of it again
+      throw error;
     }
     seen = found;
     show(restore(found));
@@ -396,7 +402,7 @@ async function loop() {
     failures = 0;
     connection.textContent = "";
   } catch (error) {
-    if (error.status === 401 || error.status === 403) {
+    if (error.status === 401) {
       const had = sessionStorage.getItem(KEY);
       sessionStorage.removeItem(KEY);
       askForKey(Boolean(had));

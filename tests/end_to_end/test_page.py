@@ -183,6 +183,20 @@ def test_nothing_from_a_database_is_taken_for_html(page, stack: Stack):
     accessible(page)
 
 
+def test_a_plan_that_could_not_be_read_at_once_is_asked_for_again(page, stack: Stack):
+    """The status does not change while it waits for an approval: it must not count as shown."""
+    restore_id = started(stack, approval="required")
+    stack.wait(restore_id, lambda status: status["status"] == "awaiting_approval")
+    plan = f"**/api/restores/{restore_id}/plan"
+    page.route(plan, lambda route: route.fulfill(status=503, json={}))
+    page.goto(address(stack, restore_id))
+    expect(page.get_by_text("Connection lost")).to_be_visible()
+    page.unroute(plan)
+    page.locator("#approve").wait_for()
+    stack.client.cancel(restore_id)
+    stack.wait(restore_id)
+
+
 def test_a_lost_connection_is_said_and_found_again(page, stack: Stack):
     restore_id = started(stack, approval="required")
     page.goto(address(stack, restore_id))
