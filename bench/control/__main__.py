@@ -12,11 +12,12 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ from restore.settings import Connection
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "bench/results/control.json"
 _HOST = "pg.example.com"
+_SETTLE = timedelta(hours=1)
 
 
 def main() -> int:
@@ -87,24 +89,36 @@ def events(databases: int) -> dict[str, Any]:
             closing(BlobLanding(connection)) as landing,
             closing(ServiceBus(Connection(bus.connection_string))) as queues,
         ):
+            clock = _Clock()
             control = Control(
-                clock=lambda: datetime.now(UTC),
+                clock=lambda: datetime.now(UTC) + clock.ahead,
                 states=states,
                 records=records,
                 landing=landing,
                 vault=None,  # type: ignore[arg-type]
                 parameters=None,  # type: ignore[arg-type]
                 bus=queues,
-                policy=Policy(settle_seconds=0.1, max_databases=databases),
+                policy=Policy(settle_seconds=_SETTLE.total_seconds(), max_databases=databases),
                 vaults=(),
                 targets=(f"{_HOST}:5432",),
             )
-            return _events(control, storage, databases)
+            return _events(control, clock, storage, databases)
 
 
-def _events(control: Control, storage: Azurite, databases: int) -> dict[str, Any]:
+@dataclass
+class _Clock:
+    """So that all files land before the first is looked at, and nobody waits afterwards."""
+
+    ahead: timedelta = timedelta()
+
+
+def _events(control: Control, clock: _Clock, storage: Azurite, databases: int) -> dict[str, Any]:
     url = control.landing.url("files")
     control.landing.create(url, "0" * 16)
+    with BlobServiceClient.from_connection_string(storage.connection_string) as client:
+        files = client.get_container_client("files")
+        for name in ("x_roles.sql", *(f"file-{number}" for number in range(databases))):
+            files.upload_blob(name, b"--")
     body = json.dumps(
         {"source": {"container": url}, "target": {"host": _HOST, "user": "a", "secret": "s"}}
     ).encode()
@@ -112,10 +126,8 @@ def _events(control: Control, storage: Azurite, databases: int) -> dict[str, Any
     ours = control.landing.url(f"restore-{restore_id}")
     news = [_landed(ours, f"file-{number}") for number in range(databases)]
     landed = _rate(lambda number: flows.file_landed(control, news[number]), databases)
-    with BlobServiceClient.from_connection_string(storage.connection_string) as client:
-        client.get_container_client("files").upload_blob("x_roles.sql", b"--")
     while control.states.load(restore_id).restore.task("prepare") is None:
-        time.sleep(0.2)
+        clock.ahead += _SETTLE
         flows.tick(control)
     _tell(control, restore_id, TaskResult("prepare", 1, Result.DONE, plan=_plan(databases)))
     before = control.states.load(restore_id).restore
@@ -251,21 +263,41 @@ def _is_at(phase: str, status: dict[str, Any]) -> bool:
     return bool(status["ended"]) or status["status"] == phase
 
 
-def imports(times: int = 5) -> dict[str, float]:
-    """Of a fresh process: the interpreter's own start is taken off.
+def imports(times: int = 9) -> dict[str, float]:
+    """Of fresh processes, whose packages are compiled, as pip leaves them; our modules, or not.
 
     Without aiohttp, which only the local stack installs, and which the Azure SDK loads if it can.
     """
-    deployed = "import sys; sys.modules['aiohttp'] = None; import function_app"
-    bare = statistics.median(_seconds(["-c", "pass"]) for _ in range(times))
-    whole = statistics.median(_seconds(["-c", deployed]) for _ in range(times))
-    return {"function_app_seconds": round(whole - bare, 3), "interpreter_seconds": round(bare, 3)}
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = {"PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
+        _import_seconds(compiled)
+        return {
+            "function_app_seconds": _median(partial(_import_seconds, compiled), times),
+            "uncompiled_seconds": _median(
+                partial(_import_seconds, {"PYTHONDONTWRITEBYTECODE": "1"}), times
+            ),
+        }
 
 
-def _seconds(arguments: Sequence[str]) -> float:
-    began = time.monotonic()
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=dict(os.environ), check=True)
-    return time.monotonic() - began
+_IMPORT = """
+import sys, time
+sys.modules["aiohttp"] = None
+began = time.perf_counter()
+import function_app
+print(time.perf_counter() - began)
+"""
+
+
+def _import_seconds(environment: dict[str, str]) -> float:
+    command = [sys.executable, "-c", _IMPORT]
+    found = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, check=True, capture_output=True, text=True
+    )
+    return float(found.stdout)
+
+
+def _median(measure: Callable[[], float], times: int) -> float:
+    return round(statistics.median(measure() for _ in range(times)), 3)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from typing import Any
 
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import HttpTransport
-from azure.keyvault.secrets import SecretClient
 
 from restore.adapters.azure_errors import translated
 from restore.errors import ConflictError, InputError, NotFoundError
@@ -44,6 +43,9 @@ class KeyVaultSecrets:
         credential: TokenCredential,
         transport: HttpTransport[Any, Any] | None = None,
     ) -> None:
+        # Here, as most function apps need no secret, and it takes long to load.
+        from azure.keyvault.secrets import SecretClient
+
         self._client = SecretClient(url, credential, transport=transport)
 
     def close(self) -> None:

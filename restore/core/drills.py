@@ -11,13 +11,14 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from restore.core import ncrontab
 from restore.core.backup import RecoveryPoint
 from restore.core.fields import STRICT
 from restore.core.request import parse
 from restore.core.request_error import Problem, RequestError, problem_of, wrong
+from restore.core.shape import shape
 from restore.core.state import Phase, Restore
 from restore.errors import InputError, NotFoundError
 
@@ -88,12 +89,9 @@ class Drills:
         return found
 
 
-_DRILLS = TypeAdapter(Drills)
-
-
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    found = _DRILLS.json_schema(by_alias=True)
+    found = shape(Drills).json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
@@ -103,7 +101,7 @@ def read(document: bytes) -> Drills:
         problem = Problem("", f"at most {LIMIT_BYTES} bytes", f"{len(document)} bytes")
         raise RequestError(problem, hint=_HINT)
     try:
-        drills = _DRILLS.validate_json(json.dumps(yaml.safe_load(document), default=str))
+        drills = shape(Drills).validate_json(json.dumps(yaml.safe_load(document), default=str))
     except ValidationError as exc:
         raise RequestError(*map(problem_of, exc.errors(include_url=False)), hint=_HINT) from exc
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:

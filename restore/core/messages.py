@@ -12,10 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from restore.core.options import Level
 from restore.core.plan import Plan
+from restore.core.shape import shape
 from restore.errors import MessageError, RestoreError, TransientError
 
 TASKS = "restore-tasks"
@@ -173,50 +174,46 @@ class _ReportBody:
     version: Literal[1] = 1
 
 
-_TICKET = TypeAdapter(_TicketBody)
-_REPORT = TypeAdapter(_ReportBody)
-_RESULT = TypeAdapter(TaskResult)
-_PROGRESS = TypeAdapter(Progress)
 _T = TypeVar("_T")
 
 
 def encode_ticket(ticket: Ticket) -> bytes:
-    return _TICKET.dump_json(_TicketBody(ticket))
+    return shape(_TicketBody).dump_json(_TicketBody(ticket))
 
 
 def decode_ticket(body: bytes) -> Ticket:
     """Raises MessageError for anything but a ticket of a version this release knows."""
-    return _decode(_TICKET, body, "ticket").ticket
+    return _decode(_TicketBody, body, "ticket").ticket
 
 
 def encode_report(report: Report) -> bytes:
-    return _REPORT.dump_json(_ReportBody(report))
+    return shape(_ReportBody).dump_json(_ReportBody(report))
 
 
 def decode_report(body: bytes) -> Report:
     """Raises MessageError for anything but a report of a version this release knows."""
-    return _decode(_REPORT, body, "report").report
+    return _decode(_ReportBody, body, "report").report
 
 
 def encode_result(result: TaskResult) -> bytes:
-    return _RESULT.dump_json(result, exclude_none=True)
+    return shape(TaskResult).dump_json(result, exclude_none=True)
 
 
 def decode_result(body: bytes) -> TaskResult:
-    return _decode(_RESULT, body, "task result")
+    return _decode(TaskResult, body, "task result")
 
 
 def encode_progress(progress: Progress) -> bytes:
-    return _PROGRESS.dump_json(progress)
+    return shape(Progress).dump_json(progress)
 
 
 def decode_progress(body: bytes) -> Progress:
-    return _decode(_PROGRESS, body, "progress")
+    return _decode(Progress, body, "progress")
 
 
-def _decode(adapter: TypeAdapter[_T], body: bytes, what: str) -> _T:
+def _decode(kind: type[_T], body: bytes, what: str) -> _T:
     try:
-        return adapter.validate_json(body)
+        return shape(kind).validate_json(body)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         place = "/".join(map(str, first["loc"])) or "the whole"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from restore.core.dumps import Blob
 from restore.core.estimate import Estimate
@@ -18,6 +18,7 @@ from restore.core.facts import Finding, Locale
 from restore.core.fields import suffixed
 from restore.core.membership import GrantRole
 from restore.core.powers import Powers
+from restore.core.shape import shape
 
 
 class Engine(StrEnum):
@@ -86,9 +87,6 @@ class Plan:
     creates: tuple[str, ...] = ()  # roles that are not on the target yet; a cleanup drops them
 
 
-_PLAN = TypeAdapter(Plan)
-
-
 def sealed(plan: Plan) -> Plan:
     """With the hash of what is agreed to: not of what may be otherwise in a minute, or a guess."""
 
@@ -104,7 +102,7 @@ def sealed(plan: Plan) -> Plan:
         estimate=Estimate(),
         hash="",
     )
-    return replace(plan, hash=hashlib.sha256(_PLAN.dump_json(agreed)).hexdigest())
+    return replace(plan, hash=hashlib.sha256(shape(Plan).dump_json(agreed)).hexdigest())
 
 
 def side_name(name: str, purpose: str, restore_id: str) -> str:

@@ -14,13 +14,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
 from restore.core.dumps import Blob
 from restore.core.messages import DatabaseResult, Failure
 from restore.core.options import Approval, Level
 from restore.core.plan import DatabaseStep, Engine, Plan
+from restore.core.shape import shape
 from restore.core.state import Phase, Restore, Task
 
 PRODUCT = "restore"
@@ -178,9 +179,6 @@ class Report:
     version: Literal[1] = 1
 
 
-_REPORT = TypeAdapter(Report)
-
-
 def report(restore: Restore, version: str) -> Report:
     """What there is to say of `restore`, which has ended; `version` is that of this product."""
     ended = restore.ended_at or restore.updated
@@ -225,7 +223,7 @@ def report(restore: Restore, version: str) -> Report:
 
 def as_json(found: Report) -> dict[str, Any]:
     """Of nothing but values that JSON has."""
-    body: dict[str, Any] = _REPORT.dump_python(found, mode="json", by_alias=True)
+    body: dict[str, Any] = shape(Report).dump_python(found, mode="json", by_alias=True)
     return body
 
 
@@ -240,7 +238,7 @@ def canonical(value: object) -> bytes:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a report."""
-    return _REPORT.json_schema(by_alias=True, mode="serialization")
+    return shape(Report).json_schema(by_alias=True, mode="serialization")
 
 
 # ---- where it came from ------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -63,6 +62,7 @@ from restore.core.request_error import (
     short,
     wrong,
 )
+from restore.core.shape import shape
 from restore.core.tuning import TUNABLE
 
 BODY_LIMIT_BYTES = 64 * 1024
@@ -337,11 +337,6 @@ class _Approval:
     hash: PlanHash
 
 
-_REQUEST = TypeAdapter(RestoreRequest)
-_APPROVAL = TypeAdapter(_Approval)
-_SOURCE = TypeAdapter(Source)
-
-
 def parse(body: bytes) -> RestoreRequest:
     """The request in a JSON body.
 
@@ -351,15 +346,16 @@ def parse(body: bytes) -> RestoreRequest:
         raise TooLargeError(
             Problem("", f"at most {BODY_LIMIT_BYTES} bytes of JSON", f"{len(body)} bytes")
         )
+    text = body.removeprefix(codecs.BOM_UTF8)  # some shells write one
     try:
-        return _REQUEST.validate_json(body.removeprefix(codecs.BOM_UTF8))  # some shells write one
+        return shape(RestoreRequest).validate_json(text)
     except ValidationError as exc:
         raise RequestError(*map(problem_of, exc.errors(include_url=False))) from exc
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of requests; what depends on several fields only `parse` knows."""
-    return _REQUEST.json_schema(by_alias=True)
+    return shape(RestoreRequest).json_schema(by_alias=True)
 
 
 def approval(body: bytes) -> str:
@@ -368,7 +364,7 @@ def approval(body: bytes) -> str:
     Raises RequestError.
     """
     try:
-        return _APPROVAL.validate_json(body.removeprefix(codecs.BOM_UTF8)).hash
+        return shape(_Approval).validate_json(body.removeprefix(codecs.BOM_UTF8)).hash
     except ValidationError as exc:
         raise RequestError(*map(problem_of, exc.errors(include_url=False))) from exc
 
@@ -381,14 +377,14 @@ def query(parameters: Mapping[str, str]) -> Source:
     names = ("vault", "server", "instance", "region")
     try:
         named = {name: parameters[name] for name in names if name in parameters}
-        return _SOURCE.validate_json(json.dumps(named))
+        return shape(Source).validate_json(json.dumps(named))
     except ValidationError as exc:
         raise RequestError(*map(problem_of, exc.errors(include_url=False))) from exc
 
 
 def fingerprint(request: RestoreRequest) -> str:
     """The same for two requests that ask the same, however they were written."""
-    return hashlib.sha256(_REQUEST.dump_json(request)).hexdigest()
+    return hashlib.sha256(shape(RestoreRequest).dump_json(request)).hexdigest()
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from restore.core.alert import Alert
 from restore.core.fields import STRICT, Text, matches
 from restore.core.request import RestoreRequest, parse
 from restore.core.request_error import Problem, RequestError, problem_of
+from restore.core.shape import shape
 
 _BEFORE = re.compile(r"firedAt(?: - PT(?=\d)(?:(\d{1,4})H)?(?:(\d{1,4})M)?)?")
 EXAMPLE = Alert(
@@ -78,12 +79,9 @@ class Rules:
         return next((rule for rule in self.rules if rule.when.fits(alert)), None)
 
 
-_RULES = TypeAdapter(Rules)
-
-
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    found = _RULES.json_schema(by_alias=True)
+    found = shape(Rules).json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
@@ -95,7 +93,7 @@ def read(document: bytes) -> Rules:
     try:
         body = yaml.safe_load(document)
         # As if it came as JSON: YAML has dates and more, where a request has text.
-        rules = _RULES.validate_json(json.dumps(body, default=str))
+        rules = shape(Rules).validate_json(json.dumps(body, default=str))
     except yaml.YAMLError as exc:
         mark = getattr(exc, "problem_mark", None)
         where = f"line {mark.line + 1}" if mark else "somewhere"

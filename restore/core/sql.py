@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from restore.errors import ScriptError
 
@@ -39,6 +40,7 @@ class Token:
         return self.kind is TokenKind.SYMBOL and self.text == symbol
 
 
+@cache  # not compiled before it is needed: that takes 15 ms
 def _tokens_with(plain_string: str) -> re.Pattern[str]:
     return re.compile(
         rf"""
@@ -57,8 +59,6 @@ def _tokens_with(plain_string: str) -> re.Pattern[str]:
     )
 
 
-_CONFORMING = _tokens_with("[eE]")
-_ESCAPING = _tokens_with("[eE]?")
 _SHAPES = {
     TokenKind.WORD: "n",
     TokenKind.QUOTED: "n",
@@ -86,7 +86,7 @@ def tokens(sql: str, escapes: bool = False) -> Iterator[Token]:
     Raises ScriptError for what never ends, and for what pg_dump does not write (U&'').
     Source: postgresql.org/docs/18/sql-syntax-lexical.html
     """
-    pattern, position = (_ESCAPING if escapes else _CONFORMING), 0
+    pattern, position = _tokens_with("[eE]?" if escapes else "[eE]"), 0
     while match := pattern.match(sql, position):
         position = match.end()
         if match["comment"]:

@@ -7,13 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import TypeAdapter
-
 from restore.core.backup import Instance, Operation, RecoveryPoint
 from restore.core.dumps import Blob
 from restore.core.messages import Failure, TaskResult, Ticket
 from restore.core.plan import Plan
 from restore.core.request import RestoreRequest
+from restore.core.shape import shape
 from restore.core.tuning import Setting
 
 
@@ -221,12 +220,9 @@ class Restore:
         return next((task for task in self.tasks if task.id == task_id), None)
 
 
-_RESTORE = TypeAdapter(Restore)
-
-
 def encode(restore: Restore) -> bytes:
     """The state as JSON. What is None is left out: nobody has to know the field."""
-    return _RESTORE.dump_json(restore, by_alias=True, exclude_none=True)
+    return shape(Restore).dump_json(restore, by_alias=True, exclude_none=True)
 
 
 def decode(body: bytes) -> Restore:
@@ -236,4 +232,4 @@ def decode(body: bytes) -> Restore:
     lost when the state is saved. Raises ValueError for a version or a word that this one does not
     know: such a state is left alone.
     """
-    return _RESTORE.validate_json(body, extra="ignore")
+    return shape(Restore).validate_json(body, extra="ignore")
