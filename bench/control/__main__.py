@@ -264,40 +264,48 @@ def _is_at(phase: str, status: dict[str, Any]) -> bool:
 
 
 def imports(times: int = 9) -> dict[str, float]:
-    """Of fresh processes, whose packages are compiled, as pip leaves them; our modules, or not.
+    """Of fresh processes, in turns: the app, its modules compiled or not, and its packages alone.
 
-    Without aiohttp, which only the local stack installs, and which the Azure SDK loads if it can.
+    Packages are compiled, as pip leaves them. Without aiohttp and yarl, which only the local stack
+    installs, and which the Azure SDK loads if it can.
     """
     with tempfile.TemporaryDirectory() as folder:
         compiled = {"PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
-        _import_seconds(compiled)
-        return {
-            "function_app_seconds": _median(partial(_import_seconds, compiled), times),
-            "uncompiled_seconds": _median(
-                partial(_import_seconds, {"PYTHONDONTWRITEBYTECODE": "1"}), times
-            ),
+        ways = {
+            "function_app_seconds": (_APP, compiled),
+            "uncompiled_seconds": (_APP, {"PYTHONDONTWRITEBYTECODE": "1"}),
+            "packages_alone_seconds": (_PACKAGES, compiled),
         }
+        for what, environment in ways.values():
+            _import_seconds(what, environment)
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(times):
+            for name, (what, environment) in ways.items():
+                found[name].append(_import_seconds(what, environment))
+    return {name: round(statistics.median(seconds), 3) for name, seconds in found.items()}
 
 
+_APP = "function_app"
+_PACKAGES = "azure.functions, azure.identity, azure.servicebus, azure.storage.blob, pydantic, yaml"
 _IMPORT = """
 import sys, time
-sys.modules["aiohttp"] = None
+sys.modules["aiohttp"] = sys.modules["yarl"] = None
 began = time.perf_counter()
-import function_app
+import {}
 print(time.perf_counter() - began)
 """
 
 
-def _import_seconds(environment: dict[str, str]) -> float:
-    command = [sys.executable, "-c", _IMPORT]
+def _import_seconds(what: str, environment: dict[str, str]) -> float:
     found = subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, check=True, capture_output=True, text=True
+        [sys.executable, "-c", _IMPORT.format(what)],
+        cwd=ROOT,
+        env=os.environ | environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return float(found.stdout)
-
-
-def _median(measure: Callable[[], float], times: int) -> float:
-    return round(statistics.median(measure() for _ in range(times)), 3)
 
 
 if __name__ == "__main__":

@@ -10,15 +10,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field
 
-from restore.core import ncrontab
+from restore.core import document, ncrontab
 from restore.core.backup import RecoveryPoint
 from restore.core.fields import STRICT
 from restore.core.request import parse
-from restore.core.request_error import Problem, RequestError, problem_of, wrong
-from restore.core.shape import shape
+from restore.core.request_error import Problem, RequestError, wrong
 from restore.core.state import Phase, Restore
 from restore.errors import InputError, NotFoundError
 
@@ -91,21 +89,12 @@ class Drills:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    found = shape(Drills).json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+    return document.schema(Drills)
 
 
-def read(document: bytes) -> Drills:
+def read(body: bytes) -> Drills:
     """The drills in YAML or JSON, every request tried. Raises RequestError with every problem."""
-    if len(document) > LIMIT_BYTES:
-        problem = Problem("", f"at most {LIMIT_BYTES} bytes", f"{len(document)} bytes")
-        raise RequestError(problem, hint=_HINT)
-    try:
-        drills = shape(Drills).validate_json(json.dumps(yaml.safe_load(document), default=str))
-    except ValidationError as exc:
-        raise RequestError(*map(problem_of, exc.errors(include_url=False)), hint=_HINT) from exc
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as exc:
-        raise RequestError(Problem("", "YAML", "something else"), hint=_HINT) from exc
+    drills = document.read(Drills, body, LIMIT_BYTES, _HINT)
     if problems := [*_problems(drills)]:
         raise RequestError(*problems, hint=_HINT)
     return drills

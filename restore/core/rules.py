@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
+from restore.core import document
 from restore.core.alert import Alert
 from restore.core.fields import STRICT, Text, matches
 from restore.core.request import RestoreRequest, parse
-from restore.core.request_error import Problem, RequestError, problem_of
-from restore.core.shape import shape
+from restore.core.request_error import Problem, RequestError
 
 _BEFORE = re.compile(r"firedAt(?: - PT(?=\d)(?:(\d{1,4})H)?(?:(\d{1,4})M)?)?")
 EXAMPLE = Alert(
@@ -81,28 +80,12 @@ class Rules:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the document."""
-    found = shape(Rules).json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+    return document.schema(Rules)
 
 
-def read(document: bytes) -> Rules:
+def read(body: bytes) -> Rules:
     """The rules in YAML or JSON, every template tried. Raises RequestError with every problem."""
-    if len(document) > LIMIT_BYTES:
-        problem = Problem("", f"at most {LIMIT_BYTES} bytes", f"{len(document)} bytes")
-        raise RequestError(problem, hint=_HINT)
-    try:
-        body = yaml.safe_load(document)
-        # As if it came as JSON: YAML has dates and more, where a request has text.
-        rules = shape(Rules).validate_json(json.dumps(body, default=str))
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f"line {mark.line + 1}" if mark else "somewhere"
-        raise RequestError(Problem("", "YAML", f"something else in {where}"), hint=_HINT) from exc
-    except (ValueError, TypeError, RecursionError) as exc:
-        if isinstance(exc, ValidationError):
-            wrong = map(problem_of, exc.errors(include_url=False))
-            raise RequestError(*wrong, hint=_HINT) from exc
-        raise RequestError(Problem("", "text, numbers, lists", "more"), hint=_HINT) from exc
+    rules = document.read(Rules, body, LIMIT_BYTES, _HINT)
     if problems := [*_problems(rules)]:
         raise RequestError(*problems, hint=_HINT)
     return rules
