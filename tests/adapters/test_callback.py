@@ -2,75 +2,24 @@
 
 from __future__ import annotations
 
-import ssl
-import threading
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from restore.adapters.callback import CallbackAddressError, HttpsCaller, is_public
 from restore.core.callback import headers
 from restore.errors import TransientError
+from tests.listener import HttpsListener
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    """A server for localhost, what it was sent, and a client's context that trusts it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    today = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    file.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    received = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append((self.path, dict(self.headers), body))
-            self.send_response({"/moved": 302, "/broken": 500}.get(self.path, 204))
-            self.send_header("Location", "/elsewhere")
-            self.end_headers()
-
-        def log_message(self, *args):
-            """Tests are quiet."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield (
-        f"https://localhost:{server.server_port}",
-        received,
-        ssl.create_default_context(cafile=file),
-    )
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with HttpsListener(tmp_path_factory.mktemp("tls")) as listener:
+        listener.answers = {"/moved": 302, "/broken": 500}
+        yield listener.url, listener.received, listener.trusted
 
 
 def test_it_arrives_signed(service):

@@ -67,6 +67,12 @@ MUTATIONS = (
         "waiting = told",
     ),
     Mutation(
+        "a call is forgotten while something else is done after the end",
+        "restore.core.afterwards",
+        "Do.PURGE, Do.CALL})",
+        "Do.PURGE})",
+    ),
+    Mutation(
         "lost tickets are not sent again",
         "restore.core.decider",
         "            if task.id not in unsent:\n",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -15,13 +15,21 @@ from restore.core.backup import Instance, Operation, OperationState, Outcome, Re
 from restore.core.dumps import Blob
 from restore.core.policy import Policy
 from restore.core.state import FINAL, Do, Phase, Restore, TaskState
+from restore.core.status import operation
 from restore.errors import DataLossError, RestoreError, TransientError
 from restore.ports import Destination, Stored
 from restore.worker import worker as worker_module
 from restore.worker.job import Job
 from restore.worker.stop import StoppedError
 from restore.worker.watch import Departure, Watch
-from tests.fakes import MemoryBus, MemoryLanding, MemoryRecords, MemoryStates, MemoryVault
+from tests.fakes import (
+    MemoryBus,
+    MemoryCaller,
+    MemoryLanding,
+    MemoryRecords,
+    MemoryStates,
+    MemoryVault,
+)
 from tests.simulation.scheduler import BEGIN, Actor, Killed, Scheduler
 from tests.simulation.target import Broken, Server
 from tests.simulation.tasks import Tasks
@@ -30,6 +38,7 @@ GROUP = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/p
 VAULT = f"{GROUP}/Microsoft.DataProtection/backupVaults/safe"
 SERVER = f"{GROUP}/Microsoft.DBforPostgreSQL/flexibleServers/pg1"
 HOST = "pg2.example.com:5432"
+LISTENER = "ops.example.com"
 INSTANCE = Instance(VAULT, "pg1-0c0ffee0", SERVER, "westeurope", "ProtectionConfigured")
 
 POLICY = Policy(
@@ -162,6 +171,18 @@ class WatchedLanding(MemoryLanding):
         super().delete(url, restore_id)
 
 
+class Listener(MemoryCaller):
+    """Somebody's service, which may be away for the first hours."""
+
+    def __init__(self, world: World, away_seconds: float) -> None:
+        super().__init__()
+        self._world, self._away_seconds = world, away_seconds
+
+    def call(self, url: str, content: bytes, now: datetime) -> None:
+        self.failures = int(self._world.scheduler.seconds < self._away_seconds)
+        super().call(url, content, now)
+
+
 class WatchedStates(MemoryStates):
     """Every state that is ever stored is held against what must always be so."""
 
@@ -208,6 +229,7 @@ class World:
         files |= {f"g_database_{name}.sql": b"PGDMP" for name in self.names}
         self.vault.back_up(INSTANCE, point, files)
         self.bus = MemoryBus(clock=self.scheduler.clock, lock_seconds=LOCK_SECONDS)
+        self.caller = Listener(self, chance.choice((0.0, 0.0, 3 * 3600.0)))
         self.story: list[str] = []
         self.asked: dict[str, str] = {}  # restore id -> what was asked of it, in the end
         self.control = control.Control(
@@ -221,6 +243,8 @@ class World:
             policy=POLICY,
             vaults=(VAULT,),
             targets=(HOST,),
+            callbacks=(LISTENER,),
+            caller=Ports(self.caller, self),
         )
         self.tasks = Tasks(self)
         self._announced: set[tuple[str, str]] = set()
@@ -302,6 +326,8 @@ class World:
             "approval": chance.choice(["none", "none", "required"]),
             "dryRun": chance.random() < 0.1,
         }
+        if chance.random() < 0.3:
+            body["callback"] = {"url": f"https://{LISTENER}/{number}"}
         key = f"incident-{number}"
         restore = self._insist(lambda: flows.start(self.control, json.dumps(body).encode(), key))
         wish = chance.choice(["nothing", "nothing", "cancel", "undo", "approve"])
@@ -504,6 +530,7 @@ class World:
                 raise Broken(f"{restore_id} has ended, and its files are still there")
             self._check_effect(restore)
             self._check_told(restore)
+            self._check_called(restore)
         if self.bus.tickets:
             raise Broken(f"tickets are left: {self.bus.tickets}")
         if self.vault.restores_begun > len(self.states.ids()):
@@ -518,6 +545,16 @@ class World:
         ends = [event["type"] for event in events if event["data"]["status"] in FINAL]
         if not ends or sum("end" in event["data"] for event in events) != 1:
             raise Broken(f"{restore.id} ended, and told {ends}")
+
+    def _check_called(self, restore: Restore) -> None:
+        """Who asked for a call had one; or it was given up, and the restore says so."""
+        if restore.request.callback is None:
+            return
+        url = restore.request.callback.url
+        ends = {json.loads(body)["status"] for called, body in self.caller.called if called == url}
+        given_up = any(warning.startswith("callback:") for warning in restore.warnings)
+        if ends != {operation(restore)["status"]} and not (given_up and not ends):
+            raise Broken(f"{restore.id} is {restore.phase}, and {url} was told of {ends}")
 
     def _check_effect(self, restore: Restore) -> None:
         ours = [d for d in self.server.databases.values() if d.by == restore.id]
