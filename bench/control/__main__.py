@@ -1,7 +1,7 @@
 """`python -m bench.control`: events a second, latency, state growth, import time.
 
-Writes bench/results/control.json. Storage is Azurite and Service Bus the local one, so that only
-comparisons between runs on one machine mean something.
+Writes bench/results/control.json, and its figures into docs/performance.md. Storage is Azurite and
+Service Bus the local one, so that only comparisons between runs on one machine mean something.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from typing import Any
 
 from azure.storage.blob import BlobServiceClient
 
+from bench.page import DOCS, put
 from local import sample
 from local.azurite import Azurite
 from local.servicebus import Broker, QueueConfig
@@ -73,7 +74,33 @@ def main() -> int:
         found[name] = measure()
         print(name, json.dumps(found[name]), flush=True)
     options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    put(DOCS / "performance.md", "control", "\n".join(table(found)))
     return 0
+
+
+def table(found: dict[str, Any]) -> Iterator[str]:
+    """The figures for people."""
+    events, latency, start = found["events"], found["latency"], found["import"]
+    figures = {
+        "`blob_created`, one after the other": f"{events['blob_created_per_second']} a second",
+        f"`task_reported` of a restore with {events['databases']} databases": (
+            f"{events['task_reported_per_second']} a second"
+        ),
+        "what a database adds to the state": f"{events['state_bytes_per_database']} B",
+        "what a file that lands adds": f"{events['state_bytes_per_landed_file']} B",
+        "last file landed → first byte that a worker reads, p50": f"{latency['p50_seconds']} s",
+        "… p95": f"{latency['p95_seconds']} s",
+        "… of which is a chosen wait": f"{latency['of_it_settling_seconds']} s",
+        **{
+            f"cancelled while {phase}, until all is taken back": f"{seconds['worst']} s"
+            for phase, seconds in found["cancel"].items()
+        },
+        "`import function_app`": f"{start['function_app_seconds']:.2f} s",
+        "… its packages alone": f"{start['packages_alone_seconds']:.2f} s",
+    }
+    yield f"Measured on 2 cores, {found['date']}, with Azurite and the local Service Bus.\n"
+    yield "| | |\n|---|--:|"
+    yield from (f"| {name} | {value} |" for name, value in figures.items())
 
 
 def events(databases: int) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from typing import Any
 
 from bench.engine.results import RESULTS, Entry
 from bench.engine.shapes import SHAPES
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from bench.page import DOCS, put
 
 _LABELS = {
     "documented": "download | pg_restore",
@@ -46,8 +45,6 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328; }
 }
 """.strip()
 
-_BEGIN, _END = "<!-- measured -->", "<!-- end of measured -->"
-
 _COLUMNS: Sequence[tuple[str, str]] = (
     ("ratio_to_floor", "{:.2f}"),
     ("documented_over_ours", "{:.2f}"),
@@ -62,10 +59,7 @@ def draw(results: Path = RESULTS, docs: Path = DOCS) -> None:
     """Write the picture, and the figures between the markers of the page."""
     document = json.loads(results.read_text())
     (docs / "performance.svg").write_text(svg(document["shapes"]))
-    page = docs / "performance.md"
-    before, _, rest = page.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    page.write_text(f"{before}{_BEGIN}\n{table(document)}\n{_END}{after}")
+    put(docs / "performance.md", "measured", table(document))
 
 
 def svg(entries: Sequence[Entry]) -> str:
