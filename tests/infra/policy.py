@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import yaml
+from tree_sitter import Node
 
 from restore import settings
 from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
-from tests.infra.bicep import Project, RawTypes, pruned_loader
+from tests.infra.bicep.check import problems
+from tests.infra.bicep.project import Project
+from tests.infra.bicep.syntax import descendants, key, properties, text, value
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -101,7 +104,7 @@ class Recorded(Mapping[str, str]):
         self.names.add(name)
         return self.values_[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.values_)
 
     def __len__(self) -> int:
@@ -118,35 +121,28 @@ def read_names() -> set[str]:
 
 def given(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Settings of the function app and of the worker: name -> Bicep expression."""
-    file = Project(folder, RawTypes(pruned_loader())).file(folder / "main.bicep")
-    shared = _pairs(file, file.vars["settings"])
+    file = Project(folder).file(folder / "main.bicep")
+    shared = _pairs(file.variables["settings"])
 
     def of(module: str, parameter: str) -> dict[str, str]:
         call = next(
             node
-            for node in _all(file.mods[module])
-            if node.type == "object_property" and file.keyof(node) == parameter
+            for node in descendants(file.modules[module])
+            if node.type == "object_property" and key(node) == parameter
         )
-        own = next(node for node in _all(call) if node.type == "object")
-        return {**shared, **_pairs(file, own)}
+        own = next(node for node in descendants(call) if node.type == "object")
+        return {**shared, **_pairs(own)}
 
     return of("functionApp", "appSettings"), of("worker", "environmentSettings")
 
 
-def _all(node):
-    yield node
-    for child in node.children:
-        yield from _all(child)
-
-
-def _pairs(file, node) -> dict[str, str]:
-    properties = (p for p in file.kids(node) if p.type == "object_property")
-    return {file.keyof(p): file.t(file.kids(p)[-1]) for p in properties}
+def _pairs(node: Node) -> dict[str, str]:
+    return {key(entry) or "": text(value(entry)) for entry in properties(node)}
 
 
 def findings(folder: Path) -> list[str]:
     """Everything that is wrong with the infrastructure in `folder`; empty if nothing is."""
-    found = list(Project(folder, RawTypes(pruned_loader())).run())
+    found = list(problems(folder))
     if found:
         return found
     texts = {
@@ -154,8 +150,8 @@ def findings(folder: Path) -> list[str]:
     }
     for name, wanted in MUST.items():
         found += [f"{name}: expected {w!r}" for w in wanted if w not in texts[name]]
-    for name, text in texts.items():
-        found += [f"{name}: {problem}" for problem in _problems(text)]
+    for name, content in texts.items():
+        found += [f"{name}: {problem}" for problem in _problems(content)]
     return found + _settings(folder) + _entities(texts) + _parameters(folder, texts["main.bicep"])
 
 

@@ -1,0 +1,1 @@
+"""Bicep without Azure: read, and held against Microsoft's types of resources."""
