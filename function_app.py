@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import azure.functions as func
 
-from restore import alerting, drilling, flows, logs, ui, wiring
+from restore import alerting, drilling, flows, logs, telemetry, ui, wiring
 from restore.core import openapi, plan_view, report_page
 from restore.core.alert import Handshake
 from restore.core.messages import REPORTS
@@ -30,12 +30,13 @@ logs.through_host()
 
 
 @app.route("restores", methods=["POST"])
-def start_restore(req: func.HttpRequest) -> func.HttpResponse:
+def start_restore(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """202 with where to look. The same Idempotency-Key gives the same restore."""
 
     def answer() -> func.HttpResponse:
         key = idempotency_key(req.headers)
-        restore = flows.start(wiring.control(), req.get_body(), key)
+        control = wiring.control()
+        restore = flows.start(control, req.get_body(), key, _trace(req, context))
         where = f"{_base(req)}/{restore.id}/operation{_code(req)}"
         headers = {"Location": where, "Operation-Location": where, "Retry-After": "10"}
         return _json(status(restore, {}, restore.updated), 202, headers)
@@ -231,7 +232,9 @@ def blob_created(event: str) -> None:
     data_type=func.DataType.BINARY,  # text would let the body overwrite the message's properties
 )
 def task_reported(message: func.ServiceBusMessage) -> None:
-    flows.task_reported(wiring.control(), message.get_body())
+    control = wiring.control()
+    with telemetry.span("report", str(message.application_properties.get("traceparent", ""))):
+        flows.task_reported(control, message.get_body())
 
 
 @app.timer_trigger("timer", schedule="%TICK_SCHEDULE%")
@@ -289,6 +292,11 @@ def _etag(body: Mapping[str, Any]) -> str:
     seen = {name: value for name, value in body.items() if name != "seconds"}
     text = json.dumps(seen, sort_keys=True, default=_text)
     return f'"{hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]}"'
+
+
+def _trace(req: func.HttpRequest, context: func.Context) -> str:
+    """The span of the request: the host's own, which it made below the caller's."""
+    return context.trace_context.trace_parent or req.headers.get("traceparent", "")
 
 
 def _code(req: func.HttpRequest) -> str:

@@ -94,6 +94,7 @@ var settings = {
   RESTORE_MAX_CONNECTIONS: '256'
   RESTORE_JOBS: '2'
   RESTORE_SCRATCH_BYTES: '2147483648'
+  APPLICATIONINSIGHTS_CONNECTION_STRING: monitoring.outputs.connectionString
 }
 
 resource rg 'Microsoft.Resources/resourceGroups@2025-04-01' = {
@@ -193,7 +194,6 @@ module functionApp 'app/function.bicep' = {
     identityClientId: identities.outputs.controlClientId
     hostStorageName: storage.outputs.hostName
     deploymentContainerName: storage.outputs.deploymentContainerName
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
     virtualNetworkSubnetId: empty(functionSubnetId) ? (network.?outputs.functionSubnetId ?? '') : functionSubnetId
     appSettings: union(settings, {
       AZURE_CLIENT_ID: identities.outputs.controlClientId
@@ -288,6 +288,16 @@ module alerts 'app/alerts.bicep' = {
     applicationInsightsName: monitoring.outputs.applicationInsightsName
     serviceBusName: bus.outputs.name
     alertEmail: alertEmail
+    location: location
+    tags: tags
+  }
+}
+
+module dashboard 'app/dashboard.bicep' = {
+  name: 'dashboard'
+  scope: rg
+  params: {
+    logAnalyticsName: monitoring.outputs.logAnalyticsName
     location: location
     tags: tags
   }

@@ -9,10 +9,12 @@ import hashlib
 import logging
 import re
 import secrets
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from restore import __version__
+from restore import __version__, telemetry
 from restore.commands import perform
 from restore.control import Control, check_allowed, check_free, find_instance
 from restore.core import intake, life, messages, report
@@ -28,7 +30,7 @@ from restore.core.events import (
 from restore.core.messages import REPORTS
 from restore.core.plan import Plan
 from restore.core.request import Source, approval, fingerprint, parse
-from restore.core.state import FINAL, Phase, Restore, UndoState
+from restore.core.state import FINAL, Command, Do, Phase, Restore, UndoState
 from restore.core.status import operation, status
 from restore.errors import (
     ConflictError,
@@ -38,6 +40,7 @@ from restore.errors import (
     RestoreError,
 )
 from restore.ports import Stored, Summary
+from restore.telemetry import Kind
 
 log = logging.getLogger("restore")
 
@@ -46,6 +49,9 @@ CONTAINER_PREFIX = "restore-"
 _SAVES = 20  # how often a save may lose against others before the caller is told to come again
 _SWEEP_MINUTE = 17  # once an hour is enough to look for what was left behind
 _UNENDED = frozenset(Phase) - FINAL
+_LOOKS = frozenset(
+    {Do.POLL_VALIDATION, Do.POLL_TRIGGER, Do.POLL_JOB, Do.LIST_FILES, Do.WATCH, Do.CLAIM}
+)
 _STEPS = 50  # how much one call carries out before it leaves the rest to the next tick
 
 
@@ -82,11 +88,17 @@ class KeyReusedError(InputError):
 # ---- what callers ask for ----------------------------------------------------------------------
 
 
-def start(control: Control, body: bytes, key: str | None = None) -> Restore:
+def start(control: Control, body: bytes, key: str | None = None, trace: str = "") -> Restore:
     """The restore that `body` asks for, stored and begun. The same `key` gives the same restore.
 
+    `trace` is the caller's span, if it has one.
     Raises RequestError, NotAllowedError, KeyReusedError; then nothing was stored.
     """
+    with telemetry.span("start", trace):
+        return _start(control, body, key)
+
+
+def _start(control: Control, body: bytes, key: str | None) -> Restore:
     request = parse(body)
     check_allowed(control, request)
     if key is None:
@@ -94,6 +106,7 @@ def start(control: Control, body: bytes, key: str | None = None) -> Restore:
     restore_id = id_of(key) if key else secrets.token_hex(8)
     container = request.source.container or control.landing.url(CONTAINER_PREFIX + restore_id)
     restore = life.begin(restore_id, request, container, control.clock(), control.policy)
+    restore = replace(restore, trace=telemetry.here())
     try:
         stored = control.states.create(restore)
     except ConflictError:
@@ -356,6 +369,9 @@ def _apply(control: Control, restore_id: str, event: Event, known: Stored | None
             continue
         if decided.phase is not stored.restore.phase:
             _log_change(decided)
+            if decided.ended:
+                seconds = (decided.updated - decided.created).total_seconds()
+                telemetry.measure(telemetry.DURATION, seconds, outcome=decided.phase.value)
         if decided.stuck and decided.stuck != stored.restore.stuck:
             log.warning("stuck", extra={"restore": decided.id, "reason": decided.stuck})
         return saved
@@ -369,12 +385,22 @@ def _carry_on(control: Control, stored: Stored) -> Restore:
         command = life.due(stored.restore, now)
         if command is None:
             break
-        events = perform(control, stored.restore, command, now)
+        with _seen(stored.restore, command):
+            events = perform(control, stored.restore, command, now)
         for event in events:
             stored = _apply(control, stored.restore.id, event, stored)
         if not events:  # somebody else is at it
             break
     return stored.restore
+
+
+def _seen(restore: Restore, command: Command) -> AbstractContextManager[object]:
+    """A span of what is done; looking again and again for news is none."""
+    if command.do in _LOOKS:
+        return nullcontext()
+    kind = Kind.PRODUCER if command.ticket else Kind.INTERNAL
+    about = {"restore_task": command.ticket.task} if command.ticket else {}
+    return telemetry.span(command.do.value, restore.trace, kind, restore_id=restore.id, **about)
 
 
 def _log_change(restore: Restore) -> None:

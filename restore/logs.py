@@ -8,6 +8,8 @@ import sys
 from copy import copy
 from datetime import UTC, datetime
 
+from restore import telemetry
+
 FIELDS = (
     "restore",
     "task",
@@ -40,6 +42,8 @@ class JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
         }
         line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        if here := telemetry.here():
+            _, line["trace"], line["span"], _ = here.split("-")
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -250,6 +250,10 @@ class Hold(Protocol):
     @property
     def ticket(self) -> Ticket: ...
 
+    @property
+    def trace(self) -> str:
+        """The span that sent it; "" where nobody records any."""
+
     def complete(self) -> None:
         """Take the message off the queue. A lost lock is no error: the copy finds the work done."""
 

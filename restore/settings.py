@@ -76,6 +76,8 @@ class Settings:
     pg_sslmode: str  # libpq's word; anything below verify-full only for servers nearby
     pg_sslrootcert: str  # a file of root certificates, or "system"
     restore_jobs: int  # pg_restore -j
+    insights: str  # connection string of Application Insights, for spans and metrics
+    has_collector: bool  # one that speaks OTLP is named, as OpenTelemetry's variables say
     scratch_bytes: int  # dumps up to this size go through a file, larger ones through a pipe
 
 
@@ -118,6 +120,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         pg_sslmode=reader.choice("RESTORE_PGSSLMODE", _SSL_MODES),
         pg_sslrootcert=reader.text("RESTORE_PGSSLROOTCERT", _DEBIAN_ROOTS),
         restore_jobs=reader.whole("RESTORE_JOBS", 2, most=64),
+        insights=reader.text("APPLICATIONINSIGHTS_CONNECTION_STRING"),
+        has_collector=bool(reader.text("OTEL_EXPORTER_OTLP_ENDPOINT")),
         scratch_bytes=reader.whole("RESTORE_SCRATCH_BYTES", 2 * 1024**3, most=1024**4),
     )
     reader.check()

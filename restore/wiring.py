@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,8 +10,10 @@ from functools import cache
 from typing import Any, cast
 
 from restore import settings as environment
+from restore import telemetry
 from restore.adapters.callback import HttpsCaller
 from restore.adapters.credentials import credential
+from restore.adapters.recording import recorder
 from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets, NoSecrets
 from restore.adapters.server_parameters import ServerParameters
 from restore.adapters.servicebus import ServiceBus
@@ -32,6 +35,8 @@ def control() -> Control:
     Raises SettingsError.
     """
     settings = environment.read(os.environ)
+    telemetry.use(recorder(settings, "control"))
+    atexit.register(telemetry.close)
     identity = credential(settings.client_id)
     local = settings.arm_endpoint.startswith("http:")  # settings see to it that it is here
     return Control(

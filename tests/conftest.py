@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
+
+_SHARED_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 8 * 1024**3
+
+
+def _into_memory() -> None:
+    """Servers write much that nobody reads again: into memory, where there is plenty."""
+    if "TMPDIR" in os.environ or not _SHARED_MEMORY.is_dir():
+        return
+    found = os.statvfs(_SHARED_MEMORY)
+    if found.f_bavail * found.f_frsize > _ROOM_BYTES and not found.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(_SHARED_MEMORY)
+        tempfile.tempdir = None  # asked for again
+
+
+_into_memory()
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from restore import telemetry
 from restore.core import messages, state
 from restore.core.backup import Instance, Operation, OperationState, Outcome, RecoveryPoint
 from restore.core.dumps import Blob
@@ -346,6 +347,7 @@ class _Message:
     id: str
     body: bytes
     visible: datetime
+    trace: str = ""
     deliveries: int = 0
     is_held: bool = False
 
@@ -408,7 +410,8 @@ class MemoryBus:
             if last is not None and now - last < timedelta(seconds=self.duplicate_seconds):
                 return
             self._sent[queue, message_id] = now
-            self._messages.append(_Message(queue, message_id, body, not_before or now))
+            visible = not_before or now
+            self._messages.append(_Message(queue, message_id, body, visible, telemetry.here()))
             self._changed.notify_all()
 
     def reports(self) -> list[bytes]:
@@ -440,7 +443,10 @@ class MemoryBus:
                 taken.is_held = True
                 taken.deliveries += 1
                 hold = MemoryHold(
-                    messages.decode_ticket(taken.body), self._settler(taken), self._refuser(taken)
+                    messages.decode_ticket(taken.body),
+                    self._settler(taken),
+                    self._refuser(taken),
+                    taken.trace,
                 )
         try:
             yield hold
@@ -501,8 +507,10 @@ class MemoryHold:
         ticket: Ticket,
         settle: Callable[[bool], None],
         refuse: Callable[[str], None] = lambda _: None,
+        trace: str = "",
     ) -> None:
         self.ticket = ticket
+        self.trace = trace
         self.settled = False
         self._settle = settle
         self._refuse = refuse

@@ -123,9 +123,10 @@ def users(path):
 
 @pytest.mark.parametrize(("name", "field"), [(row[0], row[2]) for row in READ])
 def test_a_row_says_who_takes_the_setting(name, field):
+    both = users("restore/adapters/recording.py")
     takers = {
-        "app": field in users("restore/wiring.py"),
-        "worker": field in users("restore/worker/wiring.py"),
+        "app": field in users("restore/wiring.py") | both,
+        "worker": field in users("restore/worker/wiring.py") | both,
     }
     assert ROWS[name][1] == ", ".join(taker for taker, takes in takers.items() if takes)
 

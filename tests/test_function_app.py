@@ -136,6 +136,8 @@ def test_the_app_loads_nothing_that_few_events_or_only_workers_need():
         "restore.engine",
         "isal",
         "lz4",
+        "opentelemetry",
+        "yaml",
         "rich",
         "local",
     ]

@@ -64,6 +64,13 @@ READ = [
     ("RESTORE_PGSSLROOTCERT", "/roots.pem", "pg_sslrootcert", "/roots.pem"),
     ("RESTORE_JOBS", "8", "restore_jobs", 8),
     ("RESTORE_SCRATCH_BYTES", "1048576", "scratch_bytes", 1048576),
+    (
+        "APPLICATIONINSIGHTS_CONNECTION_STRING",
+        "InstrumentationKey=0",
+        "insights",
+        "InstrumentationKey=0",
+    ),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318", "has_collector", True),
 ]
 
 

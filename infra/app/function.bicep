@@ -5,7 +5,6 @@ param identityId string
 param identityClientId string
 param hostStorageName string
 param deploymentContainerName string
-param applicationInsightsName string
 param virtualNetworkSubnetId string
 param appSettings object
 param location string
@@ -24,10 +23,6 @@ param maximumInstanceCount int = 40
 
 resource host 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
   name: hostStorageName
-}
-
-resource appInsights 'Microsoft.Insights/components@2020-02-02' existing = {
-  name: applicationInsightsName
 }
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
@@ -93,7 +88,6 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       AzureWebJobsStorage__blobServiceUri: host.properties.primaryEndpoints.blob
       AzureWebJobsStorage__queueServiceUri: host.properties.primaryEndpoints.queue
       AzureWebJobsStorage__tableServiceUri: host.properties.primaryEndpoints.table
-      APPLICATIONINSIGHTS_CONNECTION_STRING: appInsights.properties.ConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     })
   }

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from azure.servicebus import (
 from azure.servicebus import exceptions as foreign
 from azure.servicebus.amqp import AmqpMessageBodyType
 
+from restore import telemetry
 from restore.adapters import azure_errors
 from restore.adapters.credentials import credential
 from restore.adapters.lock import LockKeeper
@@ -52,6 +53,7 @@ from restore.settings import Connection
 
 _SEND_SECONDS = 30.0
 _COUNTED = 100
+_TRACE = "traceparent"
 _REASON_CHARACTERS = 4096  # Source: learn.microsoft.com, Service Bus dead-letter queues
 
 _ACCESS_HINT = (
@@ -190,6 +192,9 @@ class ServiceBus:
             yield None
             return
         ticket, message = taken
+        if message.enqueued_time_utc is not None:
+            age = datetime.now(UTC) - message.enqueued_time_utc
+            telemetry.measure(telemetry.QUEUE_AGE, max(0.0, age.total_seconds()))
         hold = TicketHold(self._connect, ticket, message)
         try:
             yield hold
@@ -209,7 +214,7 @@ class ServiceBus:
             message_id=message_id,
             content_type="application/json",
             scheduled_enqueue_time_utc=not_before,
-            application_properties=dict(properties or {}),
+            application_properties={**(properties or {}), **_traced()},
         )
         self._send_message(queue, message, ServiceBusClient.get_queue_sender)
 
@@ -270,6 +275,18 @@ def _receiver(connect: Callable[..., ServiceBusClient]) -> Iterator[ServiceBusRe
         threading.Thread(target=client.close, name="bus-closer").start()  # with its receiver
 
 
+def _traced() -> dict[str | bytes, Any]:
+    """Source: w3.org/TR/trace-context-amqp, the property `traceparent`."""
+    trace = telemetry.here()
+    return {_TRACE: trace} if trace else {}
+
+
+def trace_of(properties: Mapping[str | bytes, Any] | None) -> str:
+    """The span that a message with these application properties was sent in, or ""."""
+    found = (properties or {}).get(_TRACE.encode()) or (properties or {}).get(_TRACE, "")
+    return found.decode("ascii", "replace") if isinstance(found, bytes) else str(found)
+
+
 def _ticket(receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage) -> Ticket | None:
     try:
         if message.body_type is not AmqpMessageBodyType.DATA:
@@ -291,6 +308,7 @@ class TicketHold:
         message: ServiceBusReceivedMessage,
     ) -> None:
         self.ticket = ticket
+        self.trace = trace_of(message.application_properties)
         self._connect = connect
         self._message = message
         # The keeper has a deadline to meet, so it rather tries again itself than wait for the SDK.

@@ -192,6 +192,7 @@ class Restore:
     history: tuple[Change, ...] = ()
     announcements: tuple[Announcement, ...] = ()  # not told yet, in their order
     announced: int = 0  # how many there have been
+    trace: str = ""  # the span that asked for it, as whoever records it wrote it down
     version: Literal[1] = 1
 
     @property

@@ -29,8 +29,15 @@ class Meter:
     Set by several threads at once.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        told: Callable[[str, float, float], None] = lambda phase, began, ended: None,
+    ) -> None:
+        """`told` hears of each phase that is over: its name, from and to in seconds since 1970."""
         self._monotonic = monotonic
+        self._told = told
+        self._since = time.time()
         self._lock = threading.Lock()
         self.phase = "starting"
         self.done_bytes = 0
@@ -41,10 +48,16 @@ class Meter:
 
     def enter(self, phase: str, total_bytes: int | None = None) -> None:
         """A new phase; with `total_bytes`, one that counts from 0."""
+        self.leave()
         self.phase = phase
         if total_bytes is not None:
             self.done_bytes, self.total_bytes, self.rows = 0, total_bytes, 0
             self._marks.clear()
+
+    def leave(self) -> None:
+        """The phase is over."""
+        began, self._since = self._since, time.time()
+        self._told(self.phase, began, self._since)
 
     def add(self, size_bytes: int = 0, rows: int = 0) -> None:
         with self._lock:

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 
-from restore import logs, settings
+from restore import logs, settings, telemetry
+from restore.adapters.recording import recorder
 from restore.errors import RestoreError, TransientError
 from restore.worker.watch import ids
 from restore.worker.wiring import connected
@@ -30,7 +31,9 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     logs.to_stdout()
     try:
-        with connected(settings.read(os.environ)) as worker:
+        told = settings.read(os.environ)
+        telemetry.use(recorder(told, "worker"))
+        with connected(told) as worker:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, worker.departure.ask)
             run(worker, once=options.once, wait_seconds=options.wait)
@@ -40,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     except Exception:
         log.exception("end")
         return 1
+    finally:
+        telemetry.close()
     return 0
 
 

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from restore import telemetry
 from restore.adapters.postgres import Server, Tls
 from restore.adapters.tools import Client
-from restore.core.messages import Failure, Report, Result, TaskResult, Ticket, failure
+from restore.core.messages import TASKS, Failure, Report, Result, TaskResult, Ticket, failure
 from restore.core.request import Target
 from restore.core.state import Restore
 from restore.engine.meter import Meter
@@ -71,6 +73,20 @@ def work(worker: Worker, hold: Hold) -> None:
     leave the message to its lock, so that it comes again.
     """
     ticket = hold.ticket
+    with telemetry.span(
+        f"task {ticket.task}",
+        hold.trace,
+        telemetry.Kind.CONSUMER,
+        restore_id=ticket.restore,
+        restore_task=ticket.task,
+        restore_attempt=ticket.attempt,
+        messaging_system="servicebus",
+        messaging_destination_name=TASKS,
+    ):
+        _work(worker, hold, ticket)
+
+
+def _work(worker: Worker, hold: Hold, ticket: Ticket) -> None:
     result = worker.records.result(ticket.restore, ticket.task, ticket.attempt)
     if result is None:
         if not _exists(worker, ticket):
@@ -135,7 +151,26 @@ def _store(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) ->
     seconds = time.monotonic() - started
     stored = worker.records.put_result(ticket.restore, replace(found, seconds=seconds))
     _log(ticket, stored.result.value, stored)
+    _measure(ticket, stored, restore)
     return stored
+
+
+def _measure(ticket: Ticket, result: TaskResult, restore: Restore) -> None:
+    kind = ticket.task.partition("-")[0]
+    code = result.failure.code if result.failure else ""
+    telemetry.measure(
+        telemetry.TASK_ATTEMPTS, 1, task=kind, outcome=result.result.value, error_type=code
+    )
+    proven, task = result.database, restore.task(ticket.task)
+    if proven is None or restore.plan is None or task is None or task.database is None:
+        return
+    step = restore.plan.databases[task.database]
+    by = step.engine.value
+    telemetry.measure(telemetry.DATABASE_BYTES, step.blob.size_bytes, engine=by)
+    telemetry.measure(telemetry.DATABASE_ROWS, proven.rows_found, engine=by)
+    if proven.seconds:
+        rate = step.blob.size_bytes / proven.seconds
+        telemetry.measure(telemetry.DATABASE_RATE, rate, engine=by)
 
 
 def _attempt(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> TaskResult:
@@ -146,7 +181,10 @@ def _attempt(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) 
         job = _job(worker, ticket, restore, held)
         watched = Watched(ticket, job.stop, job.meter, worker.states, worker.records, worker.clock)
         with Watch(watched, worker.departure, worker.round_seconds):
-            return _TASKS[ticket.task.partition("-")[0]](job)
+            try:
+                return _TASKS[ticket.task.partition("-")[0]](job)
+            finally:
+                job.meter.leave()
     except StoppedError:
         raise
     except RestoreError as exc:
@@ -190,10 +228,16 @@ def _job(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> J
         clients=worker.clients,
         limits=worker.limits,
         stop=Stop(),
-        meter=Meter(),
+        meter=Meter(told=partial(_phase_over, ticket, telemetry.here())),
         held=held,
         decided=lambda: _is_over(worker, ticket),
     )
+
+
+def _phase_over(ticket: Ticket, task: str, phase: str, began: float, ended: float) -> None:
+    kind = ticket.task.partition("-")[0]
+    telemetry.past(phase, task, began, ended, restore_id=ticket.restore, restore_task=ticket.task)
+    telemetry.measure(telemetry.PHASE_DURATION, ended - began, task=kind, phase=phase)
 
 
 def _login(worker: Worker, target: Target) -> Login:

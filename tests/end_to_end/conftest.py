@@ -10,14 +10,22 @@ from local import sample
 from local.postgres import PostgresServer
 from local.stack import Stack
 from local.vault import Faults
+from tests.collector import Collector
 from tests.waiting import eventually
 
 SYSTEM = {"azure_maintenance", "azure_sys", "postgres", "template0", "template1"}
 
 
 @pytest.fixture(scope="package")
-def whole_stack() -> Iterator[Stack]:
-    with Stack(workers=2, lock_seconds=5) as stack:
+def collector() -> Iterator[Collector]:
+    """Where the whole stack's spans and metrics go."""
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="package")
+def whole_stack(collector: Collector) -> Iterator[Stack]:
+    with Stack(workers=2, lock_seconds=5, settings=collector.settings) as stack:
         assert stack.source is not None
         sample.fill_small(stack.source)
         stack.vault.take_backup()

@@ -14,7 +14,7 @@ from tests.worker.bench import DATA
 
 
 def test_a_post_is_answered_at_once_with_where_to_look(stack: Stack):
-    answer = stack.client.start(stack.request())
+    answer = stack.client.start(stack.request(dryRun=True))
     assert answer.status == 202
     restore_id = answer.body["id"]
     assert answer.headers["location"] == f"{stack.client.url}/api/restores/{restore_id}/operation"
@@ -36,8 +36,8 @@ def test_a_post_is_answered_at_once_with_where_to_look(stack: Stack):
 
 def test_the_same_key_gives_the_same_restore_and_another_request_is_refused(stack: Stack):
     stack.vault.faults = Faults(seconds_per_blob=0.05)
-    first = stack.client.start(stack.request(), "incident-1")
-    again = stack.client.start(stack.request(), "incident-1")
+    first = stack.client.start(stack.request(dryRun=True), "incident-1")
+    again = stack.client.start(stack.request(dryRun=True), "incident-1")
     assert (first.status, again.status) == (202, 202)
     assert again.body["id"] == first.body["id"]
     other = stack.client.start(stack.request(onExisting="swap"), "incident-1")

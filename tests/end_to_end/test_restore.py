@@ -46,6 +46,7 @@ def assert_equal(stack):
 
 
 def test_a_backup_travels_the_whole_way(stack: Stack):
+    before = snapshot(stack.target)
     status = restore(stack)
     assert status["status"] == "succeeded", status
     assert {database["name"] for database in status["databases"]} == set(sample.SMALL_DATABASES)
@@ -66,12 +67,11 @@ def test_a_backup_travels_the_whole_way(stack: Stack):
     page = stack.client.report(status["id"], "html")
     assert page.headers["content-type"].startswith("text/html")
     assert document["signature"]["keyId"] in page.text
+    assert_nothing_else(before, snapshot(stack.target))
 
 
-def test_nothing_is_left_behind_but_the_restored(stack: Stack):
-    before = snapshot(stack.target)
-    assert restore(stack)["status"] == "succeeded"
-    after = snapshot(stack.target)
+def assert_nothing_else(before, after):
+    """Nothing is left behind but what was restored."""
     assert after.databases - before.databases == set(sample.SMALL_DATABASES)
     assert after.locks == 0
     assert after.sessions == ()
@@ -80,8 +80,11 @@ def test_nothing_is_left_behind_but_the_restored(stack: Stack):
 
 @pytest.mark.parametrize(
     "troubles",
-    [{"doubled": 1.0, "shuffled": True}, {"dropped": 0.5, "shuffled": True}, {"dropped": 1.0}],
-    ids=["doubled and shuffled", "half of them lost", "all of them lost"],
+    [
+        pytest.param({"doubled": 1.0, "shuffled": True}, id="doubled", marks=pytest.mark.soak),
+        pytest.param({"dropped": 0.5, "shuffled": True}, id="half lost", marks=pytest.mark.soak),
+        pytest.param({"dropped": 1.0}, id="all lost"),
+    ],
 )
 def test_events_may_come_twice_never_or_in_any_order(stack: Stack, troubles):
     stack.watch_blobs(Schema.CLOUD_EVENTS, **troubles)
@@ -89,12 +92,14 @@ def test_events_may_come_twice_never_or_in_any_order(stack: Stack, troubles):
     assert_equal(stack)
 
 
+@pytest.mark.soak
 def test_files_that_land_after_the_job_said_completed_are_waited_for(stack: Stack):
     stack.vault.faults = Faults(late_blobs=4, late_seconds=0.5)
     assert restore(stack)["status"] == "succeeded"
     assert_equal(stack)
 
 
+@pytest.mark.soak
 def test_a_vault_that_stumbles_is_asked_again_and_triggered_once(stack: Stack):
     jobs = len(list(stack.vault.jobs()))
     stack.vault.faults = Faults(throttled=2, lost_answers=1)
@@ -102,6 +107,7 @@ def test_a_vault_that_stumbles_is_asked_again_and_triggered_once(stack: Stack):
     assert len(list(stack.vault.jobs())) == jobs + 1
 
 
+@pytest.mark.soak
 def test_the_copy_in_the_paired_region_is_restored_where_that_is_asked(stack: Stack):
     names = stack.vault.names
     status = restore(stack, source={"server": names.server_id, "region": names.paired_region})
@@ -110,7 +116,7 @@ def test_the_copy_in_the_paired_region_is_restored_where_that_is_asked(stack: St
 
 
 def test_files_already_in_a_container_are_adopted(stack: Stack):
-    first = restore(stack, keepFiles=1)
+    first = restore(stack, keepFiles=1, dryRun=True)
     again = restore(
         stack,
         source={"container": first["container"]},
@@ -185,6 +191,7 @@ def test_a_dry_run_changes_nothing_on_the_target(stack: Stack):
     assert snapshot(stack.target) == before
 
 
+@pytest.mark.soak
 def test_some_databases_can_be_chosen(stack: Stack):
     name = DATABASES[1]
     status = restore(stack, databases={"include": [name]})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from restore.core.rows import SLICE_BYTES
 from tests.engine.bulk import BULK, LEDGER, Bulk
 from tests.waiting import eventually
 
-KILLS = 10  # of each test, of which there are five
+KILLS = 10 if os.environ.get("SOAK") else 5  # of each test, of which there are five
 CONNECTIONS = 2
 
 _ROW_BYTES = "SELECT avg(octet_length(event::text))::float8 FROM bulk.event"

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from local.postgres import binaries, majors
 from tests.engine.oracle import DATA, compare, ours, snapshot
@@ -34,8 +35,13 @@ def compresses(major: int, how: str) -> bool:
     return "127.0.0.1" in said
 
 
-def at_hand(dumps: list[Dump]) -> list[Dump]:
-    return [dump for dump in dumps if dump.major in majors()]
+def at_hand(dumps: list[Dump], every: int = 1) -> list[ParameterSet]:
+    """Those that can be made here; of them every so-many-eth, and all in a soak."""
+    found = [dump for dump in dumps if dump.major in majors()]
+    return [
+        pytest.param(dump, marks=pytest.mark.soak if number % every else ())
+        for number, dump in enumerate(found)
+    ]
 
 
 def compressed(major: int, target: int, how: str, *, pipe: bool, connections: int = 2) -> Dump:
@@ -112,7 +118,7 @@ def rows(database):
     return sum(int(database["rows"][name][0]) for name in tables)
 
 
-@pytest.mark.parametrize("dump", at_hand(COMPRESSED), ids=str)
+@pytest.mark.parametrize("dump", at_hand(COMPRESSED, every=3), ids=str)
 def test_compressed(oracle, dump):
     """However it is packed, it is the same database: stock restores it once for each major."""
     path = oracle.dump(dump.major, *dump.options, pipe=dump.pipe)
@@ -120,13 +126,13 @@ def test_compressed(oracle, dump):
     check(oracle, path, like, dump.target, dump.connections)
 
 
-@pytest.mark.parametrize("dump", at_hand(OTHERWISE), ids=str)
+@pytest.mark.parametrize("dump", at_hand(OTHERWISE, every=2), ids=str)
 def test_dumped_otherwise(oracle, dump):
     path = oracle.dump(dump.major, *dump.options, pipe=dump.pipe)
     check(oracle, path, path, dump.target, dump.connections)
 
 
-@pytest.mark.parametrize("dump", at_hand(AS_IF_BIG), ids=str)
+@pytest.mark.parametrize("dump", at_hand(AS_IF_BIG, every=2), ids=str)
 def test_as_if_every_table_was_big(oracle, dump):
     """Rows come in slices, on all sessions; keys in two steps, foreign keys are checked last."""
     path = oracle.dump(dump.major, *dump.options, pipe=dump.pipe)

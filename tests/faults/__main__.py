@@ -28,6 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--only", choices=FAMILIES)
+    parser.add_argument("--first", type=int, default=0, help="call of a family; before: as known")
     parser.add_argument("--at", type=int)
     parser.add_argument("--way", choices=[way.name.lower() for way in Way])
     options = parser.parse_args()
@@ -36,7 +37,7 @@ def main() -> int:
         sweep = Sweep(parts)
         for family, at, way in sweep.all(options.every if options.at is None else 1):
             wanted = options.only in (None, family) and options.at in (None, at)
-            if not wanted or options.way not in (None, way.name.lower()):
+            if not wanted or at < options.first or options.way not in (None, way.name.lower()):
                 continue
             try:
                 found.append(sweep.outcome(family, at, way))
@@ -45,15 +46,17 @@ def main() -> int:
                 found.append(Outcome(family, way.value, at, "", "BROKEN"))
             print(f"{family} {at} {way.value}: {found[-1].end}  {found[-1].where}", flush=True)
     if options.at is None and options.way is None:
-        write(known(sweep.calls, found))
+        write(known(sweep.calls, found, options.first))
     return int(any(outcome.end == "BROKEN" for outcome in found))
 
 
-def known(calls: dict[str, int], found: list[Outcome]) -> dict[str, Any]:
+def known(calls: dict[str, int], found: list[Outcome], first: int) -> dict[str, Any]:
     """What is known of every family: of those that were tried now, what was found now."""
     before = json.loads(OUTCOMES.read_text(encoding="utf-8")) if OUTCOMES.exists() else {}
     now = {outcome.family for outcome in found}
-    kept = [old for old in before.get("outcomes", []) if old["family"] not in now]
+    kept = [
+        old for old in before.get("outcomes", []) if old["family"] not in now or old["at"] < first
+    ]
     return {
         "calls": {**before.get("calls", {}), **calls},
         "outcomes": [*kept, *map(asdict, found)],

@@ -1,7 +1,11 @@
-"""SIGKILL at every exchange with the server: one database has the name, and the rerun completes."""
+"""SIGKILL at every exchange with the server: one database has the name, and the rerun completes.
+
+Every third exchange, unless in a soak.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from itertools import count
@@ -16,6 +20,7 @@ from tests.waiting import eventually
 from tests.worker.stage import ID, Stage
 
 BEFORE, RESTORING = f"crm__before_{ID[:8]}", f"crm__restoring_{ID[:8]}"
+STEP = 1 if os.environ.get("SOAK") else 3
 PLACES = {"finish": {"crm": "new", BEFORE: "old"}, "undo": {"crm": "old", RESTORING: "new"}}
 
 
@@ -105,7 +110,7 @@ def test_killed_at_any_moment_one_database_has_the_name_and_the_next_worker_comp
     with psycopg.connect(conninfo, autocommit=True) as connection:
         server = Watched(stage, connection)
         places, members = server.places, server.members
-        for last in count(1):
+        for last in count(1, STEP):
             is_done = dying(task, last, "amid")
             assert is_done >= 0, f"failed instead of being killed at {last}"
             assert eventually(lambda: server.is_quiet)
