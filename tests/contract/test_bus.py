@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from restore import telemetry
 from restore.core.messages import POISON, REPORTS, TASKS, Report, Ticket
 from restore.errors import MessageError
 from tests.contract.conftest import LOCK_SECONDS
@@ -12,6 +13,8 @@ from tests.contract.conftest import LOCK_SECONDS
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 FIRST = Ticket("0123456789abcdef", "database-0", 1)
+SECOND = Ticket("0123456789abcdef", "database-1", 1)
+TRACE = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
 SOON = 10.0
 
 
@@ -24,6 +27,31 @@ def test_a_ticket_is_taken_by_one_and_gone_when_completed(line):
         hold.complete()
     with line.inbox.take(0.2) as nothing:
         assert nothing is None
+
+
+class Here:
+    """A recorder that is always in the same span."""
+
+    def here(self) -> str:
+        return TRACE
+
+    def measure(self, *_: object) -> None:
+        """Nobody asks."""
+
+
+def test_a_ticket_brings_the_span_it_was_sent_in(line):
+    telemetry.use(Here())
+    try:
+        line.bus.send_ticket(FIRST)
+        with line.inbox.take(SOON) as hold:
+            assert hold.trace == TRACE
+            hold.complete()
+    finally:
+        telemetry.use(None)
+    line.bus.send_ticket(SECOND)
+    with line.inbox.take(SOON) as hold:
+        assert hold.trace == ""
+        hold.complete()
 
 
 def test_a_ticket_that_is_sent_twice_within_ten_minutes_is_taken_once(line):

@@ -64,6 +64,18 @@ def test_the_rate_is_that_of_the_last_seconds():
     assert (meter.phase, meter.done_bytes, meter.total_bytes) == ("counting", 0, 0)
 
 
+def test_each_phase_that_is_over_is_told_with_its_times():
+    told = []
+    meter = Meter(told=lambda *phase: told.append(phase))
+    meter.enter("reading")
+    meter.enter("counting")
+    meter.leave()
+    names, begins, ends = zip(*told, strict=True)
+    assert names == ("starting", "reading", "counting")
+    assert begins[1:] == ends[:-1]
+    assert all(began <= ended for began, ended in zip(begins, ends, strict=True))
+
+
 def test_fences_are_positive_and_differ_by_staging_name():
     keys = {fence.key_of(f"db__restoring_{n:08x}") for n in range(200)}
     assert len(keys) == 200
