@@ -11,6 +11,7 @@ from typing import Any
 from restore import flows
 from restore.control import Control, check_allowed, find_instance
 from restore.core import drills as documents
+from restore.core.drill_events import drill_event
 from restore.core.drills import Choice, Drill, Drills
 from restore.core.request import parse
 from restore.core.request_error import RequestError
@@ -138,17 +139,7 @@ def _once(
         known = None
     if known is not None and json.loads(known.body)["about"] == about:
         return
-    event = {
-        "specversion": "1.0",
-        "id": f"{one.name}-{type_}-{about}",
-        "source": f"/api/drills/{one.name}",
-        "type": type_,
-        "subject": one.name,
-        "time": now.isoformat(),
-        "datacontenttype": "application/json",
-        "data": {"drill": one.name, **data},
-    }
-    control.bus.announce(f"drill-{one.name}", json.loads(json.dumps(event, default=str)))
+    control.bus.announce(f"drill-{one.name}", drill_event(one.name, type_, about, data, now))
     level = logging.INFO if type_ == "drill.passed" else logging.WARNING
     log.log(level, type_, extra={"drill": one.name, "about": about})
     with suppress(ConflictError):  # another one told it, too

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from restore.core import announcements, drills, rules
+from restore.core import announcements, drill_events, drills, rules
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/schema"
 
@@ -15,6 +15,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "docs/schema"
 def schemas() -> Iterator[tuple[Path, dict[str, Any]]]:
     for type_ in announcements.TYPES:
         yield FOLDER / "events" / f"{type_}.schema.json", announcements.schema(type_)
+    for type_ in drill_events.TYPES:
+        yield FOLDER / "events" / f"{type_}.schema.json", drill_events.event_schema(type_)
     yield FOLDER / "drills.schema.json", drills.schema()
     yield FOLDER / "recovery-rules.schema.json", rules.schema()
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from jsonschema import Draft202012Validator, FormatChecker
 
 from restore import drilling
+from restore.core import drill_events
 from restore.core.policy import Policy
 from restore.core.state import Phase
 from restore.drilling import DRILLS, DrillsError
@@ -80,6 +82,10 @@ def test_what_came_of_it_is_told_once(world):
         drilling.tick(world.control)
     assert kinds(world) == ["drill.passed", "drill.failed", "drill.overdue", "drill.failed"]
     (session, event) = world.bus.announced[-1]
+    for _, told in world.bus.announced:
+        if told["type"].startswith("drill."):
+            schema = drill_events.event_schema(told["type"])
+            Draft202012Validator(schema, format_checker=FormatChecker()).validate(told)
     assert (session, event["subject"]) == ("drill-nightly", "nightly")
 
 

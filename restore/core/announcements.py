@@ -2,7 +2,6 @@
 
 They are derived from the change of the state, and stored with it: whoever comes next can tell what
 was not told yet, under the same numbers.
-Source: github.com/cloudevents/spec, CloudEvents 1.0.2 and its JSON format.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from restore.core import cloudevent
+from restore.core.cloudevent import COUNT, SECONDS, TEXT, event, members_of
 from restore.core.state import (
     FINAL,
     Announcement,
@@ -27,41 +28,28 @@ from restore.core.state import (
 MEDIA_TYPE = "application/cloudevents+json"
 MOST_AT_ONCE = 100  # told by one command, before the state is saved again
 
-_TEXT = {"type": "string"}
-_COUNT = {"type": "integer", "minimum": 0}
-_DATABASE = {"name": _TEXT, "target": _TEXT}
-_ERROR = {"code": _TEXT, "message": _TEXT, "hint": _TEXT}
-
-
-def _object(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": list(members),
-        "properties": dict(members),
-        "additionalProperties": False,
-    }
-
-
-_PLAN = {"hash": _TEXT, "databases": _COUNT, "refusals": _COUNT, "warnings": _COUNT}
-_LOADED = {**_DATABASE, "tables": _COUNT, "rows": _COUNT, "bytes": _COUNT}
-_END = {"databases": _COUNT, "warnings": _COUNT, "seconds": {"type": "number", "minimum": 0}}
+_DATABASE = {"name": TEXT, "target": TEXT}
+_ERROR = {"code": TEXT, "message": TEXT, "hint": TEXT}
+_PLAN = {"hash": TEXT, "databases": COUNT, "refusals": COUNT, "warnings": COUNT}
+_LOADED = {**_DATABASE, "tables": COUNT, "rows": COUNT, "bytes": COUNT}
+_END = {"databases": COUNT, "warnings": COUNT, "seconds": SECONDS}
 
 TYPES: Mapping[str, Mapping[str, Any]] = {
     "restore.requested": {},
     "restore.extracting": {},
     "restore.preparing": {},
-    "restore.plan.ready": {"plan": _object(_PLAN)},
-    "restore.approval.needed": {"plan": _object(_PLAN)},
-    "restore.approved": {"plan": _object(_PLAN)},
+    "restore.plan.ready": {"plan": members_of(_PLAN)},
+    "restore.approval.needed": {"plan": members_of(_PLAN)},
+    "restore.approved": {"plan": members_of(_PLAN)},
     "restore.restoring": {},
-    "restore.database.restored": {"database": _object(_LOADED)},
+    "restore.database.restored": {"database": members_of(_LOADED)},
     "restore.finishing": {},
-    "restore.database.published": {"database": _object(_DATABASE)},
-    "restore.stuck": {"reason": _TEXT},
-    "restore.succeeded": {"end": _object(_END)},
-    "restore.partial": {"end": _object(_END)},
-    "restore.failed": {"end": _object(_END), "error": _object(_ERROR)},
-    "restore.cancelled": {"end": _object(_END)},
+    "restore.database.published": {"database": members_of(_DATABASE)},
+    "restore.stuck": {"reason": TEXT},
+    "restore.succeeded": {"end": members_of(_END)},
+    "restore.partial": {"end": members_of(_END)},
+    "restore.failed": {"end": members_of(_END), "error": members_of(_ERROR)},
+    "restore.cancelled": {"end": members_of(_END)},
     "restore.undone": {},
     "restore.closed": {},
 }
@@ -110,16 +98,9 @@ def told(restore: Restore, number: int) -> Restore:
 
 def cloud_event(restore_id: str, news: Announcement) -> dict[str, Any]:
     """The event in JSON format: the same each time it is told."""
-    return {
-        "specversion": "1.0",
-        "id": f"{restore_id}-{news.number}",
-        "source": f"/api/restores/{restore_id}",
-        "type": news.type,
-        "subject": restore_id,
-        "time": news.at.isoformat(),
-        "datacontenttype": "application/json",
-        "data": {**news.data, "number": news.number},
-    }
+    source, data = f"/api/restores/{restore_id}", {**news.data, "number": news.number}
+    id_ = f"{restore_id}-{news.number}"
+    return event(id_, source, news.type, restore_id, news.at, data)
 
 
 def schema(type_: str) -> dict[str, Any]:
@@ -128,23 +109,14 @@ def schema(type_: str) -> dict[str, Any]:
         "restore": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
         "number": {"type": "integer", "minimum": 1},
         "status": {"enum": [phase.value for phase in Phase]},
-        "target": _TEXT,
+        "target": TEXT,
     }
-    members = {
-        "specversion": {"const": "1.0"},
-        "id": {"type": "string", "pattern": "^[0-9a-f]{16}-[0-9]+$"},
-        "source": {"type": "string", "format": "uri-reference"},
-        "type": {"const": type_},
-        "subject": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
-        "time": {"type": "string", "format": "date-time"},
-        "datacontenttype": {"const": "application/json"},
-        "data": _object({**common, **TYPES[type_]}),
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": type_,
-        **_object(members),
-    }
+    return cloudevent.schema(
+        type_,
+        {"type": "string", "pattern": "^[0-9a-f]{16}-[0-9]+$"},
+        {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        members_of({**common, **TYPES[type_]}),
+    )
 
 
 def _changes(before: Restore | None, after: Restore) -> Iterator[tuple[str, dict[str, Any]]]:
