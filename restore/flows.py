@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from restore import __version__, telemetry
+from restore import __version__, predicting, telemetry
 from restore.commands import perform
 from restore.control import Control, check_allowed, check_free, find_instance
 from restore.core import intake, life, messages, report
@@ -354,6 +354,7 @@ def _apply(control: Control, restore_id: str, event: Event, known: Stored | None
 
     `known` is the state as it was a moment ago, if somebody has it: it saves reading it again.
     """
+    event = predicting.foresee(control, event)
     for _ in range(_SAVES):
         stored = known or control.states.load(restore_id)
         decided = life.decide(stored.restore, event, control.clock(), control.policy)
@@ -363,6 +364,8 @@ def _apply(control: Control, restore_id: str, event: Event, known: Stored | None
             known = None  # what is there by now may be another one
             continue
         known = None
+        if decided.ended and not stored.restore.ended:
+            predicting.remember(control, decided)  # before that: else who dies here loses it
         try:
             saved = control.states.save(decided, stored.etag)
         except ConflictError:

@@ -39,6 +39,7 @@ from tests.core.test_life import NOW, plan
 from tests.fakes import (
     MemoryBus,
     MemoryCaller,
+    MemoryDocuments,
     MemoryLanding,
     MemoryRecords,
     MemoryServerParameters,
@@ -93,6 +94,7 @@ class World:
         self.vault.back_up(INSTANCE, POINT, FILES)
         self.parameters = MemoryServerParameters(TARGET_ID, {"max_wal_size": "32768"})
         self.bus = MemoryBus(clock=self.clock)
+        self.documents = MemoryDocuments()
         self.taken: list[str] = []  # message ids, in the order a worker got them
         self.fails: dict[str, Failure] = {}  # by task
         self.owes: dict[str, tuple[str, ...]] = {}  # by task
@@ -116,6 +118,7 @@ class World:
             policy=POLICY,
             vaults=(VAULT, OTHER_VAULT),
             targets=self.targets,
+            documents=wrap(self.documents),
         )
 
     def start(self, key="incident-1", **changes):
@@ -230,10 +233,11 @@ class Trouble:
         strikes = self.left == 0
         if strikes and not self._is_after:
             self._meet(world)
-        result = method(*arguments)
-        if strikes and self._is_after:
-            self._meet(world)
-        return result
+        try:
+            return method(*arguments)
+        finally:
+            if strikes and self._is_after:
+                self._meet(world)
 
     def _meet(self, world):
         self.met = True

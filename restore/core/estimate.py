@@ -37,11 +37,13 @@ _TABLE_BYTES = (8_192, 100_000)  # what a table takes besides, with its indexes 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One dump to load: by which engine, how large, and how many tables."""
+    """One dump to load: by which engine, how large, and what there is to make."""
 
     engine: str
     size_bytes: int
     tables: int = 0
+    indexes: int = 0
+    constraints: int = 0  # of all kinds: keys, checks, references
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,26 @@ class Estimate:
         return self.most_bytes >= 1000 * _MB
 
 
+def seconds_of(load: Load) -> tuple[float, float]:
+    """The best and the worst that was measured for a dump of that size, without the tasks."""
+    rate = _RATES.get(load.engine)
+    if rate is None:  # no rows
+        return 0.0, 0.0
+    worst = load.size_bytes / rate.worst + load.tables * rate.table_seconds
+    return load.size_bytes / rate.best, worst
+
+
 def estimate(loads: Iterable[Load], replaced_bytes: int = 0) -> Estimate:
     """For all of `loads`: they share one server, so their times add up."""
     least_seconds = most_seconds = float(_LEAST_SECONDS)
     least_bytes = most_bytes = 0.0
     for load in loads:
-        rate = _RATES.get(load.engine)
-        if rate is None:  # no rows
+        if load.engine not in _RATES:  # no rows
             continue
         least, most = _PLAIN if load.engine == "psql" else _PACKED
-        least_seconds += load.size_bytes / rate.best
-        most_seconds += load.size_bytes / rate.worst + load.tables * rate.table_seconds
+        best, worst = seconds_of(load)
+        least_seconds += best
+        most_seconds += worst
         least_bytes += load.size_bytes * least + load.tables * _TABLE_BYTES[0]
         most_bytes += load.size_bytes * most + load.tables * _TABLE_BYTES[1]
     return Estimate(

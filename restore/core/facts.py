@@ -49,6 +49,8 @@ class DumpFacts:
     system_owners: tuple[str, ...] = ()  # of those, what are PostgreSQL's or the service's own
     extensions: tuple[str, ...] = ()
     tables: int | None = None
+    indexes: int = 0
+    constraints: int = 0
     damage: str = ""  # why it cannot be whole
     unsuited: str = ""  # why the engine cannot restore it
     left_out: tuple[LeftOut, ...] = ()

@@ -18,6 +18,7 @@ from restore.core.facts import Finding, Locale
 from restore.core.fields import suffixed
 from restore.core.membership import GrantRole
 from restore.core.powers import Powers
+from restore.core.prediction import Prediction
 from restore.core.shape import shape
 
 
@@ -83,6 +84,7 @@ class Plan:
     hash: str = ""
     server: str = ""  # host and port of the target
     estimate: Estimate = field(default_factory=Estimate)
+    prediction: Prediction | None = None  # None: from a release that made none
     drops: bool = False  # all of it goes once it is proven
     creates: tuple[str, ...] = ()  # roles that are not on the target yet; a cleanup drops them
 
@@ -102,7 +104,8 @@ def sealed(plan: Plan) -> Plan:
         estimate=Estimate(),
         hash="",
     )
-    return replace(plan, hash=hashlib.sha256(shape(Plan).dump_json(agreed)).hexdigest())
+    body = shape(Plan).dump_json(agreed, exclude={"prediction"})
+    return replace(plan, hash=hashlib.sha256(body).hexdigest())
 
 
 def side_name(name: str, purpose: str, restore_id: str) -> str:

@@ -18,6 +18,7 @@ from restore.core.membership import GrantRole
 from restore.core.options import OnExisting, Roles, Script
 from restore.core.plan import Check, DatabaseStep, Engine, Plan, sealed, side_name
 from restore.core.powers import powers
+from restore.core.prediction import predict
 from restore.core.preflight import Case, Name, Room, capacity, server
 from restore.core.request import RestoreRequest
 
@@ -46,7 +47,9 @@ def plan(
     steps = [_step(case, fact, restore_id) for fact in case.chosen]
     steps += _schema_steps(case, schema_databases, restore_id)
     names = [Name(step.name, step.target, bool(step.before)) for step in steps]
-    borrow, expected = _borrow(case, names), _estimate(case, steps)
+    borrow = _borrow(case, names)
+    loads = [_load(case, step) for step in steps]
+    expected = _estimate(case, steps, loads)
     result = Plan(
         databases=tuple(steps),
         roles=dumps.roles if request.globals.roles is Roles.SANITISE else None,
@@ -62,6 +65,7 @@ def plan(
         notes=(*preflight.notes(case, names, expected), *found.notes),
         server=request.target.address,
         estimate=expected,
+        prediction=predict(loads),
         drops=request.drop,
         creates=tuple(sorted(case.roles - set(target.roles))),
     )
@@ -75,8 +79,13 @@ def early(request: RestoreRequest) -> Plan | None:
     return None
 
 
-def _estimate(case: Case, steps: Collection[DatabaseStep]) -> Estimate:
-    loads = [Load(step.engine.value, step.blob.size_bytes, step.tables or 0) for step in steps]
+def _load(case: Case, step: DatabaseStep) -> Load:
+    fact = next((fact for fact in case.facts if fact.blob == step.blob), None)
+    counts = (fact.indexes, fact.constraints) if fact and step.engine is not Engine.SCHEMA else ()
+    return Load(step.engine.value, step.blob.size_bytes, step.tables or 0, *counts)
+
+
+def _estimate(case: Case, steps: Collection[DatabaseStep], loads: Collection[Load]) -> Estimate:
     replaced = {step.target for step in steps if step.before}
     return estimate(
         loads, sum(there.size_bytes for there in case.target.existing if there.name in replaced)

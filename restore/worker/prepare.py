@@ -177,9 +177,16 @@ def _archive_facts(database: str, blob: Blob, head: Head, damage: str) -> DumpFa
         system_owners=tuple(sorted(owner for owner in head.owners if is_system(owner))),
         extensions=head.extensions,
         tables=sum(1 for _ in head.each_table()),
+        indexes=_count(head, "INDEX"),
+        constraints=_count(head, "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT"),
         damage=damage,
         unsuited=unsuited(head),
     )
+
+
+def _count(head: Head, *descriptions: str) -> int:
+    """How many entries are one of those, as a table of contents says it."""
+    return len(head.entries.described(*descriptions))
 
 
 def _selected(job: Job, facts: DumpFacts, head: Head, target: TargetFacts) -> DumpFacts:
