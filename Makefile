@@ -1,6 +1,6 @@
 # `make` alone says what there is. Everything it needs is set up on the way, inside this folder.
 .DEFAULT_GOAL := help
-.PHONY: help setup check infra-check test soak demo up try bench-control bench-engine lock clean
+.PHONY: help setup check infra-check test soak demo up try bench-control bench-engine bench-prediction lock clean
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 SCALE ?= 1
@@ -59,6 +59,9 @@ try: setup ## restore your own dump files: make try FILES=folder
 bench-engine: setup ## the restore engine against pg_restore and the least one can take; takes hours
 	$(PYTHON) -m bench.engine
 	$(PYTHON) -m bench.engine --emulate
+
+bench-prediction: setup ## how wrong predictions are, by the runs of bench-engine
+	$(PYTHON) -m bench.prediction
 
 bench-control: setup ## events a second, latency, growth of states, import time
 	$(PYTHON) -m bench.control

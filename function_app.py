@@ -289,9 +289,15 @@ def _summary(summary: Summary) -> dict[str, Any]:
 
 def _etag(body: Mapping[str, Any]) -> str:
     """Another one when there is something new to see; seconds alone are not."""
-    seen = {name: value for name, value in body.items() if name != "seconds"}
-    text = json.dumps(seen, sort_keys=True, default=_text)
+    databases = [_still(one) for one in body["databases"]]
+    text = json.dumps({**_still(body), "databases": databases}, sort_keys=True, default=_text)
     return f'"{hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]}"'
+
+
+def _still(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only the clock moves."""
+    moving = ("seconds", "eta", "etaSeconds")
+    return {name: value for name, value in body.items() if name not in moving}
 
 
 def _trace(req: func.HttpRequest, context: func.Context) -> str:

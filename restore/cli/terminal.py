@@ -107,7 +107,25 @@ def progress(status: dict[str, Any]) -> RenderableType:
 def _headline(status: dict[str, Any]) -> str:
     doing = status["doing"]
     landed = f", {status['filesLanded']} files" if status["filesLanded"] else ""
-    return f"restore {status['id']}  {status['status']}{': ' if doing else ''}{doing}{landed}"
+    what = f"{status['status']}{': ' if doing else ''}{doing}{landed}{_left(status.get('eta'))}"
+    return f"restore {status['id']}  {what}"
+
+
+def _left(eta: Mapping[str, Any] | None) -> str:
+    """When all of it will be there, and how sure that is."""
+    if eta is None:
+        return ""
+    said = ", longer than expected" if eta["late"] else ""
+    ends = f"{duration(eta['least'])} to {duration(eta['most'])}"
+    return f"{said}, about {duration(eta['seconds'])} left ({ends}, by {eta['basis']})"
+
+
+def duration(seconds: float) -> str:
+    """As exact as a prediction deserves."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = -(-seconds // 60)
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes // 60:.0f} h {minutes % 60:02.0f}"
 
 
 def _cells(database: dict[str, Any]) -> tuple[str, str, str, str, str]:

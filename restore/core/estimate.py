@@ -19,13 +19,14 @@ class Rate:
 
     best: float
     worst: float
-    table_seconds: float
+    best_table_seconds: float
+    worst_table_seconds: float
 
 
 _RATES = {
-    "stream": Rate(21 * _MB, 5.8 * _MB, 0.0007),
-    "pg_restore": Rate(17 * _MB, 1.8 * _MB, 0.0013),
-    "psql": Rate(37 * _MB, 5 * _MB, 0.0013),  # of rows as text: nothing is packed
+    "stream": Rate(21 * _MB, 5.8 * _MB, 0.0007, 0.0015),
+    "pg_restore": Rate(17 * _MB, 1.8 * _MB, 0.0013, 0.0027),
+    "psql": Rate(37 * _MB, 5 * _MB, 0.0013, 0.0027),  # of rows as text: nothing is packed
 }
 _LEAST_SECONDS = 10  # for the tasks, however little there is to load
 # Bytes in the server for one of an archive, or of a script: least, and most as measured. Images and
@@ -67,8 +68,8 @@ def seconds_of(load: Load) -> tuple[float, float]:
     rate = _RATES.get(load.engine)
     if rate is None:  # no rows
         return 0.0, 0.0
-    worst = load.size_bytes / rate.worst + load.tables * rate.table_seconds
-    return load.size_bytes / rate.best, worst
+    best = load.size_bytes / rate.best + load.tables * rate.best_table_seconds
+    return best, load.size_bytes / rate.worst + load.tables * rate.worst_table_seconds
 
 
 def estimate(loads: Iterable[Load], replaced_bytes: int = 0) -> Estimate:

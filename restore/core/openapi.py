@@ -210,7 +210,7 @@ def document(server: str = "/api") -> dict[str, Any]:
     asked = request.schema()
     definitions = asked.pop("$defs", {})
     definitions |= {"RestoreRequest": asked, "Approval": _APPROVAL, "Status": _SHOWN}
-    definitions |= {"Problem": _PROBLEM}
+    definitions |= {"Problem": _PROBLEM, "Eta": _ETA}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -261,6 +261,20 @@ _PROBLEM = {
         "errors": {"type": "array", "items": {"type": "object"}},
     },
 }
+_SECONDS = {"type": "integer", "minimum": 0}
+_ETA = {
+    "description": "while databases are restored: when all of them will be proven",
+    "type": "object",
+    "required": ["seconds", "least", "most", "at", "late", "basis"],
+    "properties": {
+        "seconds": {**_SECONDS, "description": "left, most likely"},
+        "least": {**_SECONDS, "description": "left at least"},
+        "most": {**_SECONDS, "description": "left at most"},
+        "at": {"type": "string", "format": "date-time"},
+        "late": {"type": "boolean", "description": "it took longer than the longest expected"},
+        "basis": {"type": "string", "description": "benchmarks, or runs on this server"},
+    },
+}
 _SHOWN = {
     "type": "object",
     "required": ["id", "status", "ended", "created", "updated", "databases", "warnings", "links"],
@@ -269,6 +283,7 @@ _SHOWN = {
         "status": {"type": "string"},
         "ended": {"type": "boolean"},
         "doing": {"type": "string", "description": "one line for a person"},
+        "eta": {"$ref": "#/components/schemas/Eta"},
         "created": {"type": "string", "format": "date-time"},
         "updated": {"type": "string", "format": "date-time"},
         "databases": {"type": "array", "items": {"type": "object"}},

@@ -8,6 +8,7 @@ from typing import Any
 
 from restore.core.facts import Finding
 from restore.core.plan import DatabaseStep, Plan
+from restore.core.prediction import Prediction, Range
 
 _WIDTH = 96  # of text, before it is indented; a command is never broken
 _LEFT_OUT = frozenset(
@@ -21,7 +22,7 @@ _LEFT_OUT = frozenset(
 
 def as_json(plan: Plan) -> dict[str, Any]:
     expected = plan.estimate
-    return {
+    body = {
         "hash": plan.hash,
         "server": plan.server,
         "targetVersion": plan.target_version,
@@ -37,6 +38,26 @@ def as_json(plan: Plan) -> dict[str, Any]:
             "bytes": [expected.least_bytes, expected.most_bytes],
             "replacedBytes": expected.replaced_bytes,
         },
+    }
+    if plan.prediction is not None:
+        body["prediction"] = _prediction(plan, plan.prediction)
+    return body
+
+
+def _prediction(plan: Plan, found: Prediction) -> dict[str, Any]:
+    databases = zip(plan.databases, found.databases, strict=False)
+    return {
+        **_range(found.seconds),
+        "basis": found.basis,
+        "databases": [{"name": step.name, **_range(one.seconds)} for step, one in databases],
+    }
+
+
+def _range(seconds: Range) -> dict[str, Any]:
+    return {
+        "seconds": round(seconds.likely),
+        "least": round(seconds.least),
+        "most": round(seconds.most),
     }
 
 
@@ -194,8 +215,19 @@ def _table(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> Iterat
 def _expected(plan: Plan) -> Iterator[str]:
     expected = plan.estimate
     if expected.most_seconds and not plan.refusals:
-        yield f"time   {_time(expected.least_seconds)} to {_time(expected.most_seconds)}"
+        yield f"time   {_duration(plan)}"
         yield f"disk   {_size(expected.least_bytes)} to {_size(expected.most_bytes)}, and WAL"
+
+
+def _duration(plan: Plan) -> str:
+    """From what this server did before, if it is known; else from the benchmarks."""
+    known = plan.prediction
+    if known is None or not known.runs:
+        ends = f"{_time(plan.estimate.least_seconds)} to {_time(plan.estimate.most_seconds)}"
+        return f"{ends}, by benchmarks" if known else ends
+    seconds = known.seconds
+    ends = f"{_time(round(seconds.least))} to {_time(round(seconds.most))}"
+    return f"{ends}, likely {_time(round(seconds.likely))}, by {known.basis}"
 
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")

@@ -2,7 +2,8 @@
 
 What a load takes by the benchmarks (`estimate.seconds_of`) is the model; a server's own runs say by
 which factor it is off. A factor of every past run, weighted by its size, gives the range: from the
-10th to the 90th percentile. With few runs the benchmarks' own range has its share in it.
+5th to the 95th percentile. With few runs the benchmarks' own range has its share in it.
+`python -m bench.prediction` says how wrong that is, and why these figures.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from restore.core.estimate import Load, seconds_of
 
 _BASE_SECONDS = (0.5, 5.0)  # of a database, however little there is to load
 _TASKS_SECONDS = (1.0, 20.0)  # of a restore besides its databases: roles, tickets
-_LOW, _HIGH = 0.1, 0.9  # percentiles
+_LOW, _HIGH = 0.05, 0.95  # quantiles
 _PRIOR_RUNS = 2.0  # how many runs the benchmarks weigh as much as
 _FEW = 3  # below so many runs by the same engine, those by others count too
 _MOST_TIMES_MEDIAN = 10.0  # no run weighs more than so many of the middle one

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from restore.core.messages import Progress, Result, TableProgress
 from restore.core.plan import DatabaseStep
+from restore.core.prediction import Left, Range, done, left, overall
 from restore.core.state import Do, Phase, Restore, TaskState, UndoState
 
 
@@ -25,7 +26,7 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         "target": {"host": restore.request.target.host, "port": restore.request.target.port},
         "container": restore.container,
         "filesLanded": len(restore.files) or len(restore.landed),
-        "databases": _databases(restore, progress),
+        "databases": _databases(restore, progress, now),
         "warnings": restore.warnings,
         "notes": restore.notes,
         "links": _links(restore),
@@ -43,6 +44,8 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         for command in restore.outbox:
             if command.do is Do.EXPIRE:
                 body["plan"]["approveUntil"] = command.due
+    if eta := _eta(restore, progress, now):
+        body["eta"] = eta
     if restore.undo is not None:
         body["undo"] = {"state": restore.undo.state, "until": restore.undo.until}
     if restore.request.dry_run:
@@ -127,17 +130,23 @@ def _doing(restore: Restore) -> str:
     return next((_WORDS[c.do] for c in restore.outbox if c.do in _WORDS), rest)
 
 
-def _databases(restore: Restore, progress: Mapping[str, Progress]) -> list[dict[str, Any]]:
+def _databases(
+    restore: Restore, progress: Mapping[str, Progress], now: datetime
+) -> list[dict[str, Any]]:
     if restore.plan is None:
         return []
     return [
-        _database(restore, index, step, progress)
+        _database(restore, index, step, progress, now)
         for index, step in enumerate(restore.plan.databases)
     ]
 
 
 def _database(
-    restore: Restore, index: int, step: DatabaseStep, progress: Mapping[str, Progress]
+    restore: Restore,
+    index: int,
+    step: DatabaseStep,
+    progress: Mapping[str, Progress],
+    now: datetime,
 ) -> dict[str, Any]:
     task = restore.task(f"database-{index}")
     state = task.state if task else TaskState.WAITING
@@ -160,9 +169,13 @@ def _database(
         body["bytesPerSecond"] = round(news.rate_bytes_per_second)
         body["rowsLoaded"] = news.rows
         body["tablesLoading"] = [_table(table) for table in news.tables]
-        left = total - news.bytes_done
         if state is TaskState.SENT and news.rate_bytes_per_second > 0:
-            body["etaSeconds"] = round(left / news.rate_bytes_per_second)
+            body["etaSeconds"] = round((total - news.bytes_done) / news.rate_bytes_per_second)
+    expected = _expected(restore, index)
+    if expected is not None and task and task.since and state is TaskState.SENT:
+        elapsed = (now - task.since).total_seconds()
+        body["eta"] = _told(left(expected, elapsed, _share(restore, index, progress)), now)
+        body["etaSeconds"] = body["eta"]["seconds"]
     result = task.result.database if task and task.result else None
     if result is not None and task and task.result and task.result.result is Result.DONE:
         body["bytes"] = {"done": step.blob.size_bytes, "total": step.blob.size_bytes}
@@ -171,6 +184,49 @@ def _database(
         body["seconds"] = round(result.seconds, 1)
         body["lost"] = result.lost
     return body
+
+
+def _eta(
+    restore: Restore, progress: Mapping[str, Progress], now: datetime
+) -> dict[str, Any] | None:
+    """When every database will be proven, while they are restored."""
+    prediction = restore.plan.prediction if restore.plan else None
+    if prediction is None or restore.phase is not Phase.RESTORING or restore.stopping:
+        return None
+    begun = [change.at for change in restore.history if change.phase is Phase.RESTORING][-1]
+    shares = (_share(restore, index, progress) for index in range(len(prediction.databases)))
+    share = overall(zip(prediction.databases, shares, strict=True))
+    told = _told(left(prediction.seconds, (now - begun).total_seconds(), share), now)
+    return {**told, "basis": prediction.basis}
+
+
+def _expected(restore: Restore, index: int) -> Range | None:
+    prediction = restore.plan.prediction if restore.plan else None
+    if prediction is None or index >= len(prediction.databases):
+        return None
+    return prediction.databases[index].seconds
+
+
+def _share(restore: Restore, index: int, progress: Mapping[str, Progress]) -> float:
+    """Of one database's time, what is over."""
+    task = restore.task(f"database-{index}")
+    if task is None or task.state is not TaskState.SENT:
+        waits = task is None or task.state is TaskState.WAITING
+        return 0.0 if waits else 1.0
+    news = progress.get(task.id)
+    return done(news.bytes_done, news.bytes_total) if news else 0.0
+
+
+def _told(found: Left, now: datetime) -> dict[str, Any]:
+    """Seconds left, from the least to the most, and when that is."""
+    seconds = found.seconds
+    return {
+        "seconds": round(seconds.likely),
+        "least": round(seconds.least),
+        "most": round(seconds.most),
+        "at": now + timedelta(seconds=round(seconds.likely)),
+        "late": found.late,
+    }
 
 
 def _table(table: TableProgress) -> dict[str, Any]:

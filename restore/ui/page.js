@@ -245,12 +245,14 @@ function findings(title, found, open) {
 function planned(status) {
   if (!plan) return null;
   const of = (severity) => plan.findings.filter((one) => one.severity === severity);
-  const [least, most] = plan.estimate.seconds;
+  const known = plan.prediction && plan.prediction.basis !== "benchmarks" ? plan.prediction : null;
+  const [least, most] = known ? [known.least, known.most] : plan.estimate.seconds;
   const replaced = plan.databases.filter((one) => one.replaces);
   return h("section", { "aria-labelledby": "plan" },
     h("h2", { id: "plan" }, "Plan"),
     h("p", {}, `${plan.databases.length} databases to ${plan.server}`,
       most ? `, about ${least === most ? "" : `${duration(least)} to `}${duration(most)}` : "",
+      known ? `, likely ${duration(known.seconds)}, by ${known.basis}` : "",
       plan.drops ? ". All of it is dropped again once it is proven." : "."),
     replaced.length ? h("p", { class: "warn" }, "Takes the place of: ", replaced.map((one) =>
       `${one.target} (${one.replaces.keptAs ? `kept as ${one.replaces.keptAs}` : "dropped"})`).join(", ")) : null,
@@ -316,6 +318,16 @@ async function report(at) {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
+function timeLeft(status) {
+  const { eta } = status;
+  if (!eta) {
+    const seconds = Math.max(0, ...status.databases.map((one) => one.etaSeconds || 0));
+    return seconds ? `about ${duration(seconds)} left` : "";
+  }
+  const about = `about ${duration(eta.seconds)} left (${duration(eta.least)} to ${duration(eta.most)}, by ${eta.basis})`;
+  return eta.late ? `longer than expected, ${about}` : about;
+}
+
 const UNDO = {
   open: (until) => `What was replaced is kept until ${until.toLocaleString()}.`,
   asked: () => "It is being undone.",
@@ -327,13 +339,12 @@ const UNDO = {
 function restore(status) {
   const [, , words] = STATUS[status.status] || ["", "", status.status];
   document.title = `${words}: ${status.target.host}`;
-  const eta = Math.max(0, ...status.databases.map((one) => one.etaSeconds || 0));
   const done = status.databases.filter((one) => one.state === "done").length;
   return [
     h("h1", {}, status.target.host),
     h("p", { class: "now" }, statusOf(status.status)),
     h("p", { class: "now", id: "doing" }, status.ended ? `After ${duration(status.seconds)}.`
-      : [status.doing, eta ? `about ${duration(eta)} left` : "", `running for ${duration(status.seconds)}`]
+      : [status.doing, timeLeft(status), `running for ${duration(status.seconds)}`]
         .filter(Boolean).join(" · ")),
     status.undo ? h("p", { class: "now" }, UNDO[status.undo.state](new Date(status.undo.until))) : null,
     status.stuck ? h("p", { class: "bad", role: "alert" }, `It is stuck: ${status.stuck}`) : null,

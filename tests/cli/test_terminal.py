@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from restore.cli.terminal import outcome
+from restore.cli.terminal import outcome, progress
 
 
 @pytest.mark.parametrize(("target", "width"), [("Tenants & Größe", 70), ("Tenants & Größe 2", 80)])
@@ -29,3 +29,18 @@ def test_the_table_keeps_its_verdict_and_its_numbers_in_a_narrow_terminal(target
     assert "…" not in out.getvalue()
     assert out.getvalue().count("24,840,000") == 2
     assert "objects" in out.getvalue()
+
+
+def shown(eta):
+    status = {"id": "4f79696ef73954ee", "status": "restoring", "doing": "", "filesLanded": 0}
+    out = io.StringIO()
+    Console(file=out, width=200).print(progress({**status, "databases": [], "eta": eta}))
+    return out.getvalue()
+
+
+def test_the_headline_says_when_it_ends_how_sure_that_is_and_whether_it_is_late():
+    eta = {"seconds": 300, "least": 90, "most": 9000, "late": False, "basis": "benchmarks"}
+    assert ", about 5 min left (90 s to 2 h 30, by benchmarks)" in shown(eta)
+    late = shown({**eta, "late": True, "basis": "3 runs on this server"})
+    assert ", longer than expected, about 5 min left (90 s to 2 h 30, by 3 runs on" in late
+    assert "left" not in shown(None)

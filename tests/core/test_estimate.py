@@ -10,15 +10,15 @@ def test_nothing_to_load_takes_the_time_of_the_tasks():
 
 
 def test_the_range_holds_what_was_measured():
-    """Source: bench/results/engine.json; `tiny` has 50,000 tables and 200,000 large objects."""
+    """Source: bench/results/engine.json; `tiny` has 25,000 tables and 100,000 large objects."""
     for engine, size_mb, tables, seconds in (
         ("stream", 207.3, 1, 11.7),
         ("stream", 124.2, 1, 20.1),
         ("stream", 125.5, 300, 14.5),
-        ("stream", 32.7, 50_000, 36.5),
+        ("stream", 32.7, 25_000, 36.5),
         ("pg_restore", 209.9, 300, 23.1),
         ("pg_restore", 125.5, 300, 69.5),
-        ("pg_restore", 32.7, 50_000, 67.1),
+        ("pg_restore", 32.7, 25_000, 67.1),
     ):
         expected = estimate([Load(engine, int(size_mb * MB), tables)])
         assert expected.least_seconds <= seconds + 10 <= expected.most_seconds  # with the tasks

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from restore.core.dumps import Blob
-from restore.core.estimate import Estimate
+from restore.core.estimate import Estimate, Load
 from restore.core.facts import Finding
 from restore.core.plan import Check, DatabaseStep, Engine, Plan
 from restore.core.plan_view import as_json, as_text
+from restore.core.prediction import predict, sample, whole
 
 AZ = "az postgres flexible-server parameter set --resource-group rg --server-name pg --value a,b"
 CRM = DatabaseStep(
@@ -178,3 +180,20 @@ def test_sql_and_a_drill_are_shown():
     (shown,) = as_json(plan)["databases"]
     assert shown["beforePublish"] == step.hooks
     assert shown["checks"] == [{"sql": "SELECT true", "expect": [["t"]]}]
+
+
+def test_the_time_says_what_it_is_known_by():
+    load = Load("stream", 100_000_000)
+    usual = replace(PLAN, prediction=predict([load, load]))
+    assert "\n  time   100 s to 2 h 14 min, by benchmarks\n" in as_text(usual)
+    past = [sample(load, 300.0)] * 12
+    known = replace(PLAN, prediction=predict([load, load], past, [whole([load], 300.0)] * 12))
+    assert re.search(
+        r"\n  time   \d+ min to \d+ min, likely \d+ min, by 12 runs on", as_text(known)
+    )
+    body = json.loads(json.dumps(as_json(known)))["prediction"]
+    assert body["basis"] == "12 runs on this server"
+    assert 0 < body["least"] <= body["seconds"] <= body["most"]
+    assert [one["name"] for one in body["databases"]] == ["crm", "shop"]
+    assert body["databases"][0].keys() == {"name", "seconds", "least", "most"}
+    assert "prediction" not in as_json(PLAN)

@@ -1,11 +1,22 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from restore.core.events import Approved, Claimed, Listed, Purged, Ticked, TimeCame, UndoAsked
+from restore.core.estimate import Load
+from restore.core.events import (
+    Approved,
+    CancelAsked,
+    Claimed,
+    Listed,
+    Purged,
+    Ticked,
+    TimeCame,
+    UndoAsked,
+)
 from restore.core.messages import Failure, Progress, TableProgress
+from restore.core.prediction import predict, sample, whole
 from restore.core.problem import problem, status_of
 from restore.core.request_error import Problem, RequestError, TooLargeError
-from restore.core.state import Do, Phase
+from restore.core.state import Do, Phase, TaskState
 from restore.core.status import operation, status
 from restore.errors import ExecutionError, InputError, NotFoundError, TransientError
 from tests.core import test_afterwards as afterwards
@@ -219,3 +230,78 @@ def test_an_operation_is_running_until_the_restore_has_ended():
     }
     assert operation(replace(done, phase=Phase.PARTIAL))["status"] == "Failed"
     assert operation(replace(done, phase=Phase.CANCELLED))["status"] == "Canceled"
+
+
+# ---- when it ends --------------------------------------------------------------------------------
+
+CRM = Load("stream", 100_000_000, 10)
+
+
+def foreseen(*names, runs=0):
+    """A restore whose plan has a prediction, at its databases since NOW."""
+    story = prepared(*names)
+    plan = story.restore.plan
+    past = [sample(CRM, 100.0)] * runs
+    known = predict([CRM] * len(plan.databases), past, [whole([CRM], 120.0)] * runs)
+    story.restore = replace(story.restore, plan=replace(plan, prediction=known))
+    return story.done("roles")
+
+
+def test_while_databases_are_restored_it_says_when_they_will_be_there():
+    story = foreseen("crm", "shop", runs=12)
+    eta = shown(story)["eta"]
+    assert eta["basis"] == "12 runs on this server"
+    assert 0 < eta["least"] <= eta["seconds"] <= eta["most"]
+    assert eta["at"] == NOW + timedelta(seconds=eta["seconds"])
+    assert not eta["late"]
+    (crm, shop) = shown(story)["databases"]
+    assert crm["eta"]["seconds"] == crm["etaSeconds"] < eta["seconds"]
+    assert shop["eta"].keys() == {"seconds", "least", "most", "at", "late"}
+
+
+def test_the_time_left_narrows_with_the_bytes_and_with_each_database_that_is_done():
+    story = foreseen("crm", "shop")
+    start = shown(story)["eta"]
+    news = Progress("database-0", 1, "data", NOW, 60, 100, 10.0)
+    half = shown(story, [news], after=60)
+    assert half["eta"]["most"] < start["most"]
+    assert half["databases"][0]["eta"]["seconds"] == half["databases"][0]["etaSeconds"]
+    story.done("database-0", database=database("crm"))
+    later = shown(story, [news], after=60)
+    assert later["eta"]["most"] < half["eta"]["most"]
+    assert "eta" not in later["databases"][0]
+    assert later["eta"]["basis"] == "benchmarks"
+
+
+def test_what_takes_longer_than_the_longest_is_late_and_not_over():
+    story = foreseen("crm", runs=12)
+    news = Progress("database-0", 1, "data", NOW, 10, 100, 10.0)
+    body = shown(story, [news], after=10_000)
+    assert body["eta"]["late"]
+    assert body["eta"]["seconds"] > 0
+    assert body["databases"][0]["eta"]["late"]
+
+
+def test_a_database_that_waits_for_its_turn_has_no_end_yet():
+    story = foreseen("crm", "shop")
+    tasks = tuple(
+        replace(task, state=TaskState.WAITING, since=None) if task.id == "database-1" else task
+        for task in story.restore.tasks
+    )
+    story.restore = replace(story.restore, tasks=tasks)
+    body = shown(story)
+    assert "eta" not in body["databases"][1]
+    assert body["eta"]["seconds"] > body["databases"][0]["eta"]["seconds"]
+
+
+def test_nothing_is_foretold_where_it_stops_has_ended_or_was_not_foreseen():
+    assert "eta" not in shown(prepared("crm").done("roles"))
+    assert "eta" not in shown(foreseen("crm").on(CancelAsked()))
+    story = foreseen("crm").done("database-0", database=database("crm"))
+    assert "eta" not in shown(story)  # it is being published
+    assert "eta" not in shown(story.done("finish"))
+    fewer = foreseen("crm", "shop")
+    plan = fewer.restore.plan
+    short = replace(plan.prediction, databases=plan.prediction.databases[:1])
+    fewer.restore = replace(fewer.restore, plan=replace(plan, prediction=short))
+    assert "eta" not in shown(fewer)["databases"][1]
