@@ -81,7 +81,7 @@ def early(request: RestoreRequest) -> Plan | None:
 
 def _load(case: Case, step: DatabaseStep) -> Load:
     fact = next((fact for fact in case.facts if fact.blob == step.blob), None)
-    counts = (fact.indexes, fact.constraints) if fact and step.engine is not Engine.SCHEMA else ()
+    counts = (fact.indexes, fact.constraints) if fact else ()
     return Load(step.engine.value, step.blob.size_bytes, step.tables or 0, *counts)
 
 

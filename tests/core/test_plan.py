@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restore.core.dumps import Blob, Format, read_set
+from restore.core.estimate import Load
 from restore.core.facts import DumpFacts, Existing, Finding, Findings, LeftOut, TargetFacts
 from restore.core.membership import GrantRole
 from restore.core.plan import Engine, side_name
@@ -223,6 +224,17 @@ def test_a_database_that_only_the_schema_script_knows_is_made_without_rows():
     assert (alone.name, alone.engine, alone.blob) == ("empty", Engine.SCHEMA, BLOBS[5])
     assert "database 'empty': has no dump" in str(result.notes[-1])
     assert [step.name for step in made(known=("empty",)).databases] == ["shop", "crm"]
+
+
+def test_what_there_is_to_make_of_each_database_is_foretold_in_the_plans_order():
+    crm = replace(CRM, tables=4, indexes=7, constraints=3)
+    result = made([crm, SHOP], known=("crm", "shop", "empty"), globals={"schema": "apply"})
+    assert [forecast.load for forecast in result.prediction.databases] == [
+        Load("stream", 5000),
+        Load("stream", 1000, 4, 7, 3),
+        Load("schema", BLOBS[5].size_bytes),
+    ]
+    assert result.prediction.basis == "benchmarks"
 
 
 def test_an_existing_database_is_refused_unless_it_may_be_swapped():

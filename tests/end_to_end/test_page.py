@@ -91,6 +91,7 @@ def test_a_plan_is_approved_by_keyboard_and_watched_to_its_end_and_undone(page, 
     page.goto(address(stack, restore_id))
     expect(page.get_by_text("Waits for your approval")).to_have_count(2)
     page.locator("#approve").wait_for()
+    expect(page.get_by_text("on this server")).to_be_visible()  # the first one foretells it
     accessible(page)
     pictured(page, "approval")
     page.set_viewport_size(PHONE)
@@ -166,6 +167,8 @@ def test_nothing_from_a_database_is_taken_for_html(page, stack: Stack):
     status = stack.client.show(restore_id).body
     plan = stack.client.plan(restore_id).body
     status.update(warnings=[HOSTILE], doing=HOSTILE, stuck=HOSTILE, dataAsOf=HOSTILE)
+    eta = {"seconds": 300, "least": 60, "most": 7200, "late": True, "basis": HOSTILE}
+    status.update(ended=False, eta=eta)
     status["error"] = {"code": HOSTILE, "message": HOSTILE, "hint": HOSTILE}
     for one in status["databases"]:
         one.update(name=HOSTILE, target=HOSTILE, phase=HOSTILE, lost=[HOSTILE])
@@ -178,6 +181,9 @@ def test_nothing_from_a_database_is_taken_for_html(page, stack: Stack):
     page.route(f"**/api/restores/{restore_id}/plan", lambda route: route.fulfill(json=plan))
     page.goto(address(stack, restore_id))
     expect(page.get_by_text(HOSTILE).first).to_be_visible()
+    expect(page.locator("#doing")).to_contain_text(
+        "longer than expected, about 5 min left (60 s to 2 h"
+    )
     assert page.locator("main img, main script").count() == 0
     assert "gone" not in page.title()
     accessible(page)

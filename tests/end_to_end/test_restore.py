@@ -8,6 +8,9 @@ from local.blob_events import Schema
 from local.stack import Stack
 from local.vault import Faults
 from restore.adapters.signing import verify
+from restore.adapters.storage import BlobDocuments
+from restore.core import history
+from restore.settings import Connection
 from tests.end_to_end import troubles
 from tests.end_to_end.conftest import snapshot
 from tests.waiting import eventually
@@ -60,6 +63,7 @@ def test_a_backup_travels_the_whole_way(stack: Stack):
     for database in document["report"]["databases"]:
         done = [check["level"] for check in database["checks"] if check["done"]]
         assert done == ["counts", "catalog"]
+    assert_remembered(stack, status["id"])
     told = [event["type"] for event in stack.events(status["id"])]
     assert told[0] == "restore.requested"
     assert told[-1] == "restore.succeeded"
@@ -68,6 +72,20 @@ def test_a_backup_travels_the_whole_way(stack: Stack):
     assert page.headers["content-type"].startswith("text/html")
     assert document["signature"]["keyId"] in page.text
     assert_nothing_else(before, snapshot(stack.target))
+
+
+def assert_remembered(stack, restore_id):
+    """What each database took is in the target's history, and was foretold in the plan."""
+    plan = stack.client.plan(restore_id).body
+    foretold = {one["name"]: one for one in plan["prediction"]["databases"]}
+    assert foretold.keys() == set(sample.SMALL_DATABASES)
+    documents = BlobDocuments(Connection(stack.storage.connection_string))
+    known = history.decode(documents.read(history.name(plan["server"])).body)
+    (run,) = [run for run in known.runs if run.restore == restore_id]
+    assert run.complete
+    assert {one.load.size_bytes for one in run.databases} == {d["bytes"] for d in plan["databases"]}
+    assert all(one.seconds > 0 and one.load.indexes > 0 for one in run.databases)
+    assert run.phases["restoring"] > 0
 
 
 def assert_nothing_else(before, after):
