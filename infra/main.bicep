@@ -36,6 +36,9 @@ param restoreTargets string
 @description('Days after which files of the vault are deleted from the landing account.')
 param keepFilesDays int = 7
 
+@description('Keep the landing account shut, and open it to Azure Backup only while a vault writes into it.')
+param landingGuard bool = false
+
 @description('Name of the Key Vault secret that reports are signed with; empty for no signature.')
 param reportKey string = ''
 
@@ -72,6 +75,7 @@ var settings = {
   LandingStorage__blobServiceUri: storage.outputs.restoreBlobEndpoint
   StateStorage__blobServiceUri: storage.outputs.hostBlobEndpoint
   RESTORE_LANDING_ACCOUNT_ID: storage.outputs.restoreId
+  RESTORE_GUARD_TENANT: landingGuard ? tenant().tenantId : ''
   RESTORE_VAULTS: backupVaultResourceId
   RESTORE_TARGETS: restoreTargets
   RESTORE_KEY_VAULT_URL: vault.outputs.uri
@@ -133,6 +137,7 @@ module storage 'core/storage.bicep' = {
     backupVaultResourceId: backupVaultResourceId
     privateOnlyHost: vnetEnabled
     keepFilesDays: keepFilesDays
+    landingGuard: landingGuard
     location: location
     tags: tags
   }
@@ -258,6 +263,16 @@ module roles 'rbac/roles.bicep' = {
     controlPrincipalId: identities.outputs.controlPrincipalId
     workerPrincipalId: identities.outputs.workerPrincipalId
     scalerPrincipalId: identities.outputs.scalerPrincipalId
+  }
+}
+
+module landingRole 'rbac/landing-role.bicep' = if (landingGuard) {
+  name: 'landing-role'
+  scope: rg
+  params: {
+    roleName: 'Postgres restore landing guard (${environmentName})'
+    restoreAccountName: storage.outputs.restoreName
+    controlPrincipalId: identities.outputs.controlPrincipalId
   }
 }
 

@@ -233,6 +233,7 @@ class Stack(Part):
         return {
             "ServiceBusConnection": self.bus.connection_string,
             "LandingStorage": self.storage.connection_string,
+            "RESTORE_LANDING_ACCOUNT_ID": self.vault.landing_account_id,
             "RESTORE_VAULTS": self.vault.names.vault_id,
             "RESTORE_TARGETS": f"{self.target.host}:{self.target.port}",
             "RESTORE_ARM_ENDPOINT": self.vault.url,

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from restore import guarding
 from restore.control import Control, check_callback, find_instance
 from restore.core import callback, life, messages
 from restore.core.announcements import MOST_AT_ONCE, cloud_event
@@ -71,6 +72,10 @@ def perform(control: Control, restore: Restore, command: Command, now: datetime)
                 url = restore.request.callback.url
                 check_callback(control, url).call(url, callback.body(restore), now)
                 return [Called()]
+            case Do.OPEN:
+                return [guarding.opened(control, restore)]
+            case Do.SHUT:
+                return [guarding.shut(control, restore)]
             case Do.TUNE | Do.UNTUNE:
                 return [_set_parameters(control, restore, command.do)]
             case Do.FIND_POINT:

@@ -19,6 +19,7 @@ from restore.ports import (
     Clock,
     Documents,
     Landing,
+    LandingAccounts,
     Records,
     ServerParameters,
     Signer,
@@ -54,6 +55,14 @@ class CallbackNotAllowedError(NotAllowedError):
 
 
 @dataclass(frozen=True, slots=True)
+class LandingGuard:
+    """Who opens and shuts the landing account, which has that ARM id."""
+
+    accounts: LandingAccounts
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
 class Control:
     """The control plane: its ports, and what it is allowed to touch."""
 
@@ -73,6 +82,7 @@ class Control:
     signer: Signer | None = None  # of reports, which are unsigned without one
     callbacks: tuple[str, ...] = ()  # hosts that may be told of an end
     caller: Caller | None = None  # who tells them
+    guard: LandingGuard | None = None  # of the landing account, where it is shut between restores
 
 
 def check_allowed(control: Control, request: RestoreRequest) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:  # who needs one port should not have to load what the others speak of
     from restore.core.backup import Instance, Operation, Outcome, RecoveryPoint
     from restore.core.dumps import Blob
+    from restore.core.guard import Access
     from restore.core.messages import Progress, Report, TaskResult, Ticket
     from restore.core.state import Restore
     from restore.core.tuning import Setting
@@ -213,6 +214,19 @@ class ServerParameters(Protocol):
         """Begin to change one; `read` shows it once that is done. Safe to repeat.
 
         Raises ConflictError while another change is under way.
+        """
+
+
+class LandingAccounts(Protocol):
+    """Who gets into storage accounts, by the account's ARM id."""
+
+    def read(self, account: str) -> Access:
+        """As it is now. Raises NotFoundError for an unknown account."""
+
+    def write(self, account: str, access: Access) -> None:
+        """Begin to change it, and nothing else of the account; `read` shows it once it is so.
+
+        Safe to repeat.
         """
 
 

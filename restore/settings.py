@@ -49,6 +49,7 @@ class Settings:
     landing: Connection  # LandingStorage: where Azure Backup puts files
     state: Connection  # StateStorage; the landing account if not set
     landing_account_id: str  # ARM id, for vaults in another subscription; "" if not needed
+    guard_tenant: str  # of the vaults; "" where the landing account stays as it is
     vaults: tuple[str, ...]  # ARM ids: the only vaults ever asked
     targets: tuple[str, ...]  # host:port: the only servers ever written to
     arm_endpoint: str
@@ -91,6 +92,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         landing=landing,
         state=reader.connection("StateStorage", "blobServiceUri", client_id, default=landing),
         landing_account_id=reader.text("RESTORE_LANDING_ACCOUNT_ID"),
+        guard_tenant=reader.needs("RESTORE_GUARD_TENANT", "RESTORE_LANDING_ACCOUNT_ID"),
         vaults=reader.words("RESTORE_VAULTS", required=False),
         targets=reader.addresses("RESTORE_TARGETS"),
         arm_endpoint=reader.https("RESTORE_ARM_ENDPOINT", "https://management.azure.com"),
@@ -135,6 +137,13 @@ class _Reader:
 
     def text(self, name: str, default: str = "") -> str:
         return self._environment.get(name, "").strip() or default
+
+    def needs(self, name: str, other: str) -> str:
+        """What makes no sense without `other`."""
+        text = self.text(name)
+        if text and not self.text(other):
+            self._problems.append(f"{name}: expected {other} beside it, found none")
+        return text
 
     def words(self, name: str, required: bool = True) -> tuple[str, ...]:
         """Each once: ARM ids and host names mean the same in any case."""

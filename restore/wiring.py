@@ -9,17 +9,20 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
 
+from azure.core.credentials import TokenCredential
+
 from restore import settings as environment
 from restore import telemetry
 from restore.adapters.callback import HttpsCaller
 from restore.adapters.credentials import credential
+from restore.adapters.landing_account import LandingAccounts
 from restore.adapters.recording import recorder
 from restore.adapters.secrets import FolderSecrets, KeyVaultSecrets, NoSecrets
 from restore.adapters.server_parameters import ServerParameters
 from restore.adapters.servicebus import ServiceBus
 from restore.adapters.signing import Ed25519Signer
 from restore.adapters.storage import BlobDocuments, BlobLanding, BlobRecords, BlobStates
-from restore.control import Control
+from restore.control import Control, LandingGuard
 from restore.core.policy import Policy
 from restore.ports import Secrets, Signer, Vault
 
@@ -56,6 +59,7 @@ def control() -> Control:
         signer=_signer(settings),
         callbacks=tuple(host.lower() for host in settings.callback_hosts),
         caller=_caller(settings),
+        guard=_guard(settings, identity, local=local),
     )
 
 
@@ -74,6 +78,15 @@ def _vault(settings: environment.Settings) -> Vault:
 
     identity = credential(settings.client_id)
     return AzureBackup(settings.arm_endpoint, identity, settings.landing_account_id)
+
+
+def _guard(
+    settings: environment.Settings, identity: TokenCredential, *, local: bool
+) -> LandingGuard | None:
+    if not settings.guard_tenant:
+        return None
+    accounts = LandingAccounts(settings.arm_endpoint, settings.guard_tenant, identity, local=local)
+    return LandingGuard(accounts, settings.landing_account_id)
 
 
 def _signer(settings: environment.Settings) -> Signer | None:
@@ -102,6 +115,7 @@ def _secrets(settings: environment.Settings) -> Secrets:
 def policy(settings: environment.Settings) -> Policy:
     return Policy(
         announce=settings.events_topic != "off",
+        guards=bool(settings.guard_tenant),
         poll_seconds=settings.poll_seconds,
         settle_seconds=settings.settle_seconds,
         retry_seconds=settings.retry_seconds,

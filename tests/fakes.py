@@ -18,6 +18,7 @@ from restore import telemetry
 from restore.core import messages, state
 from restore.core.backup import Instance, Operation, OperationState, Outcome, RecoveryPoint
 from restore.core.dumps import Blob
+from restore.core.guard import Access
 from restore.core.messages import POISON, REPORTS, TASKS, Progress, Report, TaskResult, Ticket
 from restore.core.state import Restore
 from restore.core.tuning import BY_DEFAULT, Setting
@@ -109,6 +110,23 @@ class MemoryRecords:
             for (owner, task), body in self._progress.items()
             if owner == restore_id
         }
+
+
+@dataclass
+class MemoryLandingAccounts:
+    """Who gets into accounts, by their ids."""
+
+    accounts: dict[str, Access]
+
+    def read(self, account: str) -> Access:
+        try:
+            return self.accounts[account]
+        except KeyError:
+            raise NotFoundError(f"landing account {account}: expected one, found none") from None
+
+    def write(self, account: str, access: Access) -> None:
+        self.read(account)
+        self.accounts[account] = access
 
 
 class MemoryDocuments:

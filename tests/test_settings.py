@@ -31,6 +31,7 @@ READ = [
     ("StateStorage", SECRET, "state", Connection(SECRET)),
     ("StateStorage__blobServiceUri", "https://s", "state", Connection("", "https://s")),
     ("RESTORE_LANDING_ACCOUNT_ID", "/subscriptions/x", "landing_account_id", "/subscriptions/x"),
+    ("RESTORE_GUARD_TENANT", "tenant-1", "guard_tenant", "tenant-1"),
     ("RESTORE_VAULTS", "/a /b,/c\n/A", "vaults", ("/A", "/b", "/c")),
     ("RESTORE_TARGETS", "PG1, pg2:6432", "targets", ("pg1:5432", "pg2:6432")),
     ("RESTORE_ARM_ENDPOINT", "https://a", "arm_endpoint", "https://a"),
@@ -74,9 +75,18 @@ READ = [
 ]
 
 
+NEEDS = {"RESTORE_GUARD_TENANT": {"RESTORE_LANDING_ACCOUNT_ID": "/subscriptions/x"}}
+
+
+def test_a_guard_has_to_know_its_account():
+    with pytest.raises(SettingsError, match="expected RESTORE_LANDING_ACCOUNT_ID beside it"):
+        read({**SMALLEST, "RESTORE_GUARD_TENANT": "tenant-1"})
+
+
 @pytest.mark.parametrize(("name", "text", "field", "value"), READ, ids=[row[0] for row in READ])
 def test_every_setting_has_its_place(name, text, field, value):
-    assert getattr(read({**SMALLEST, name: f" {text} "}), field) == value
+    beside = NEEDS.get(name, {})
+    assert getattr(read({**SMALLEST, **beside, name: f" {text} "}), field) == value
 
 
 def test_every_field_is_read_from_a_setting():

@@ -8,6 +8,9 @@ param privateOnlyHost bool
 @description('Days after which files of the vault are deleted, whatever became of their restore.')
 param keepFilesDays int
 
+@description('Deploy the landing account shut: the function app opens it while a vault writes.')
+param landingGuard bool
+
 param location string
 param tags object
 
@@ -70,7 +73,7 @@ resource restore 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     accessTier: 'Hot'
     allowBlobPublicAccess: false
     allowSharedKeyAccess: false
-    allowCrossTenantReplication: true
+    allowCrossTenantReplication: !landingGuard
     defaultToOAuthAuthentication: true
     isHnsEnabled: false
     minimumTlsVersion: 'TLS1_2'
@@ -79,7 +82,7 @@ resource restore 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     networkAcls: {
       bypass: 'AzureServices'
       defaultAction: privateOnlyHost ? 'Deny' : 'Allow'
-      resourceAccessRules: [
+      resourceAccessRules: landingGuard ? [] : [
         {
           tenantId: tenant().tenantId
           resourceId: backupVaultResourceId

@@ -180,6 +180,19 @@ class Api:
             raise faults.not_found(request.path)
         return server
 
+    def account(self, request: Request) -> Response:
+        return Response(200, self._vault.account.document(self._landing_account(request)))
+
+    def change_account(self, request: Request) -> Response:
+        account = self._landing_account(request)
+        self._vault.account.change(request.body)
+        return Response(200, self._vault.account.document(account))
+
+    def _landing_account(self, request: Request) -> str:
+        if request.path.lower() != self._vault.landing_account_id.lower():
+            raise faults.not_found(request.path)
+        return request.path
+
     def unsigned(self, request: Request) -> Response:
         """An operation's URL that is not, byte for byte, one of those handed out."""
         raise Refusal(403, "AuthorizationFailed", "The signature of the operation's URL is wrong.")
@@ -246,6 +259,8 @@ ROUTES: tuple[tuple[str, str, Callable[[Api, Request], Response]], ...] = (
     ("POST", _LOCATION + r"/crossRegionRestore", Api.restore_cross_region),
     ("POST", _LOCATION + r"/fetchCrossRegionRestoreJob", Api.secondary_job),
     ("POST", _LOCATION + r"/fetchCrossRegionRestoreJobs", Api.secondary_jobs),
+    ("GET", r"/.+/providers/Microsoft\.Storage/storageAccounts/[^/]+", Api.account),
+    ("PATCH", r"/.+/providers/Microsoft\.Storage/storageAccounts/[^/]+", Api.change_account),
     ("GET", _SERVER + r"/configurations", Api.parameters),
     ("PATCH", _SERVER + r"/configurations/(?P<parameter>[^/]+)", Api.change_parameter),
     ("GET", r".*/operation(Status|Results)/[^/]+", Api.unsigned),

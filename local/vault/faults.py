@@ -50,6 +50,16 @@ def permission_missing() -> Refusal:
     )
 
 
+def account_locked() -> Refusal:
+    """Its network is shut, or it forbids replication from another tenant."""
+    return Refusal(
+        400,
+        "UserErrorStorageAccountInLockedState",
+        "The storage account does not let the vault in.",
+        "Allow cross-tenant replication and the vault's network access.",
+    )
+
+
 def container_missing(url: str) -> Refusal:
     return Refusal(
         400,

@@ -17,6 +17,7 @@ from local import processes
 from local.part import Part
 from local.postgres import PostgresServer
 from local.vault import backup, faults
+from local.vault.account import Account
 from local.vault.backup import RecoveryPoint
 from local.vault.faults import Denial, Faults, Refusal
 from local.vault.landing import Job, Order, land
@@ -56,6 +57,7 @@ class LocalVault(Part):
         self.names = names or Names()
         self.faults = faults or Faults()
         self.parameters = Parameters()
+        self.account = Account()
         self._source = source
         self._points: list[RecoveryPoint] = []
         self._jobs: dict[str, Job] = {}
@@ -84,6 +86,11 @@ class LocalVault(Part):
         """The base URL of its management API."""
         assert self._arm is not None, "start() comes first"
         return self._arm.url
+
+    @property
+    def landing_account_id(self) -> str:
+        """The ARM id of the account it restores into."""
+        return self.names.storage_account_id(self._blobs.account_name or "")
 
     def start(self) -> Self:
         self._folder = processes.Folder("vault")
@@ -197,6 +204,8 @@ class LocalVault(Part):
             raise faults.wrong_container_id()
         if self.faults.permission_missing:
             raise faults.permission_missing()
+        if not self.account.lets_in(self.names.vault_id):
+            raise faults.account_locked()
 
     def _accept(self, job: Job | None = None, error: Refusal | None = None) -> Operation:
         operation = Operation(str(uuid.uuid4()), datetime.now(UTC), job, error)

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from restore.core.announcements import told
 from restore.core.decider import Decider, set_tasks, union
 from restore.core.events import (
+    AccountAsked,
+    AccountIs,
     Announced,
     Called,
     Claimed,
@@ -31,6 +33,7 @@ from restore.core.messages import Failure, TaskResult
 from restore.core.policy import Policy
 from restore.core.state import Command, Do, Restore, Task, TaskState, Undo, UndoState
 
+LEFT_OPEN = "landing account: expected to shut it"
 _HOUR_SECONDS = 3600.0
 _DAY_SECONDS = 24 * _HOUR_SECONDS
 
@@ -49,6 +52,8 @@ def afterwards(restore: Restore, now: datetime, policy: Policy) -> Restore:
         outbox = (*outbox, Command(Do.PURGE, now + keep))
     if restore.tuned:
         outbox = (*outbox, Command(Do.UNTUNE, now))
+    if restore.opened:
+        outbox = (*outbox, Command(Do.SHUT, now))
     if restore.request.callback is not None:
         outbox = (*outbox, Command(Do.CALL, now))
     if restore.debts:
@@ -103,6 +108,10 @@ class Afterwards(Decider):
                 return self.again(restore, Do.UNTUNE, self.policy.settle_seconds)
             case ParametersSet(Do.UNTUNE) if self.pending(Do.UNTUNE):
                 return replace(self.without(restore, Do.UNTUNE), tuned=())
+            case AccountAsked(Do.SHUT) if self.pending(Do.SHUT):
+                return self.again(restore, Do.SHUT, self.policy.settle_seconds)
+            case AccountIs(Do.SHUT) if self.pending(Do.SHUT):
+                return replace(self.without(restore, Do.SHUT), opened=False)
             case Claimed(holder) if self.pending(Do.CLAIM):
                 return self.claimed(holder)
             case Sent(ticket):
@@ -182,19 +191,13 @@ class Afterwards(Decider):
         return self.again(restore, Do.RETIRE, _DAY_SECONDS)
 
     def given_up(self, command: Command, failure: Failure) -> Restore:
-        """No worker will report: the task has failed. Parameters are never left as they are."""
-        if command.do is Do.UNTUNE:
-            said = f"server parameters: expected to put them back, found: {failure.message}"
-            warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
-            return self.again(warned, Do.UNTUNE, _HOUR_SECONDS)
-        if command.do is Do.PURGE:
-            said = f"landing container: expected to delete it, found: {failure.message}"
-            warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
-            return self.again(warned, Do.PURGE, _HOUR_SECONDS)
-        if command.do is Do.CALL:
-            said = f"callback: expected to tell the end, found: {failure.message}"
-            warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
-            return self.without(warned, Do.CALL)
+        """No worker will report: the task has failed. What was changed is never left as it is."""
+        if command.do in _SAID:
+            said = (f"{_SAID[command.do]}, found: {failure.message}",)
+            warned = replace(self.restore, warnings=union(self.restore.warnings, said))
+            if command.do is Do.CALL:
+                return self.without(warned, Do.CALL)
+            return self.again(warned, command.do, _HOUR_SECONDS)
         task = self.restore.task(self.restore.after)
         return self.restore if task is None else self.task_failed(self.restore, task, failure)
 
@@ -224,7 +227,13 @@ class Afterwards(Decider):
         return replace(restore, outbox=outbox)
 
 
-_LATER = frozenset({Do.RETIRE, Do.COLLECT, Do.UNTUNE, Do.PURGE, Do.CALL})
+_LATER = frozenset({Do.RETIRE, Do.COLLECT, Do.UNTUNE, Do.SHUT, Do.PURGE, Do.CALL})
+_SAID = {
+    Do.UNTUNE: "server parameters: expected to put them back",
+    Do.SHUT: LEFT_OPEN,
+    Do.PURGE: "landing container: expected to delete it",
+    Do.CALL: "callback: expected to tell the end",
+}
 _WAITED = {"undo": Do.CLAIM, "retire": Do.RETIRE, "debts": Do.COLLECT}
 _ENDS = {"undo": UndoState.DONE, "retire": UndoState.CLOSED}
 _FAILS = {

@@ -154,6 +154,20 @@ class ParametersSet:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountAsked:
+    """The landing account was told to open or shut, and does not show it yet."""
+
+    do: Do
+
+
+@dataclass(frozen=True, slots=True)
+class AccountIs:
+    """It is open, or shut as far as it has to be."""
+
+    do: Do
+
+
+@dataclass(frozen=True, slots=True)
 class Announced:
     """Others were told all announcements up to this one."""
 
@@ -194,6 +208,8 @@ Event = (
     | ParametersSeen
     | ParametersAsked
     | ParametersSet
+    | AccountAsked
+    | AccountIs
     | Announced
     | Called
     | Ticked

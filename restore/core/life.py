@@ -12,13 +12,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from restore.core.afterwards import Afterwards, afterwards
+from restore.core.afterwards import LEFT_OPEN, Afterwards, afterwards
 from restore.core.announcements import announced, told
 from restore.core.backup import OperationState, Outcome
 from restore.core.decider import Decider, set_tasks, union
 from restore.core.dumps import Blob
 from restore.core.events import (
     Accepted,
+    AccountAsked,
+    AccountIs,
     Announced,
     Approved,
     Begun,
@@ -117,7 +119,15 @@ class _Life(Decider):
                 found = replace(restore, instance=instance, point=point, phase=Phase.EXTRACTING)
                 return self.next(found, Do.FIND_POINT, Do.CREATE_CONTAINER)
             case ContainerCreated() if self.pending(Do.CREATE_CONTAINER):
-                return self.next(restore, Do.CREATE_CONTAINER, Do.VALIDATE)
+                if not self.policy.guards:
+                    return self.next(restore, Do.CREATE_CONTAINER, Do.VALIDATE)
+                return self.next(replace(restore, opened=True), Do.CREATE_CONTAINER, Do.OPEN)
+            case AccountAsked(do) if self.pending(do):
+                return self.next(restore, do, do, self.later(self.policy.settle_seconds))
+            case AccountIs(Do.OPEN) if self.pending(Do.OPEN):
+                return self.next(restore, Do.OPEN, Do.VALIDATE)
+            case AccountIs(Do.SHUT) if self.pending(Do.SHUT):
+                return self.next(replace(restore, opened=False), Do.SHUT, Do.CLAIM)
             case Accepted(Do.VALIDATE, operation) if self.pending(Do.VALIDATE):
                 asked = replace(restore, operation=operation)
                 return self.next(asked, Do.VALIDATE, Do.POLL_VALIDATION)
@@ -209,7 +219,7 @@ class _Life(Decider):
         if quiet and files and (waited or not missing):
             gone = (f"file {name!r} was announced but is not there" for name in missing)
             listed = replace(restore, warnings=union(restore.warnings, tuple(gone)))
-            return self.next(listed, Do.LIST_FILES, Do.CLAIM)
+            return self.next(listed, Do.LIST_FILES, Do.SHUT if restore.opened else Do.CLAIM)
         return self.next(
             restore, Do.LIST_FILES, Do.LIST_FILES, self.later(self.policy.settle_seconds)
         )
@@ -229,8 +239,9 @@ class _Life(Decider):
         )
         fits = name not in restore.landed and len(restore.landed) < _MOST_LANDED
         told = replace(hurried, landed=(*restore.landed, name)) if fits else hurried
-        if self.pending(Do.CLAIM) and not listed:  # not so quiet after all
-            return self.next(told, Do.CLAIM, Do.LIST_FILES)
+        for do in (Do.SHUT, Do.CLAIM):
+            if self.pending(do) and not listed:  # not so quiet after all
+                return self.next(told, do, Do.LIST_FILES)
         return told
 
     # ---- while workers work
@@ -376,6 +387,10 @@ class _Life(Decider):
             said = f"server parameters: expected to change them, found: {failure.message}"
             warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
             return self.tuned(warned)
+        if command.do is Do.SHUT:  # it is tried again after the end
+            said = f"{LEFT_OPEN}, found: {failure.message}"
+            warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
+            return self.next(warned, Do.SHUT, Do.CLAIM)
         ticket = command.ticket
         task = self.restore.task(ticket.task) if ticket else None
         if ticket is None or task is None:

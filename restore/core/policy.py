@@ -10,6 +10,7 @@ class Policy:
     """Seconds, unless the name says otherwise."""
 
     announce: bool = False  # tell others of each transition
+    guards: bool = False  # open the landing account for the vault's job, and shut it again
     poll_seconds: float = 30  # between two looks at Azure's operations and jobs
     settle_seconds: float = 10  # two listings this far apart must be equal
     missing_seconds: float = 120  # how long a file that was announced may be missing

@@ -46,12 +46,14 @@ class Do(StrEnum):
 
     FIND_POINT = "find-point"
     CREATE_CONTAINER = "create-container"
+    OPEN = "open"  # the landing account, to Azure Backup
     VALIDATE = "validate"
     POLL_VALIDATION = "poll-validation"
     TRIGGER = "trigger"
     POLL_TRIGGER = "poll-trigger"
     POLL_JOB = "poll-job"
     LIST_FILES = "list-files"
+    SHUT = "shut"  # the landing account, unless others need it open
     CLAIM = "claim"  # the target server, for this restore alone
     SEND = "send"
     WATCH = "watch"  # look for results whose report was lost, and for workers that fell silent
@@ -183,6 +185,7 @@ class Restore:
     debts: tuple[str, ...] = ()  # what should have been given back or dropped, and was not
     debt_tries: int = 0  # how often that was tried since
     purged: datetime | None = None  # when the files were deleted
+    opened: bool = False  # the landing account, or is about to
     stuck: str = ""  # what has not gone on for too long
     after: str = ""  # the task that is to be done after the end, once the server is ours
     failure: Failure | None = None

@@ -105,6 +105,8 @@ def _links(restore: Restore) -> dict[str, str]:
 _WORDS = {
     Do.FIND_POINT: "looking for the recovery point",
     Do.CREATE_CONTAINER: "creating the container",
+    Do.OPEN: "letting Azure Backup into the landing account",
+    Do.SHUT: "shutting the landing account",
     Do.VALIDATE: "asking Azure Backup whether the restore would work",
     Do.POLL_VALIDATION: "waiting for Azure Backup's validation",
     Do.TRIGGER: "starting the vault's job",

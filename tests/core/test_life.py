@@ -72,15 +72,16 @@ def plan(*names, **changes):
 class Story:
     """A restore, and the clock it lives by. Every state on the way survives its JSON."""
 
-    def __init__(self, request=REQUEST):
+    def __init__(self, request=REQUEST, policy=POLICY):
         self.now = NOW
+        self.policy = policy
         self.server_is_free = True
         self.restore = life.begin("0123456789abcdef", request, "https://a/restore-1", NOW)
 
     def on(self, *events, after=0.0):
         self.now += timedelta(seconds=after)
         for event in events:
-            self.restore = life.decide(self.restore, event, self.now, POLICY)
+            self.restore = life.decide(self.restore, event, self.now, self.policy)
             assert decode(encode(self.restore)) == self.restore
             assert self.restore.ended or self.restore.outbox, "a restore without a next step"
             if Do.CLAIM in self.todo and self.server_is_free:

@@ -10,6 +10,7 @@ from local import sample
 from local.postgres import PostgresServer
 from local.stack import Stack
 from local.vault import Faults
+from local.vault.account import Account
 from tests.collector import Collector
 from tests.waiting import eventually
 
@@ -25,7 +26,8 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="package")
 def whole_stack(collector: Collector) -> Iterator[Stack]:
-    with Stack(workers=2, lock_seconds=5, settings=collector.settings) as stack:
+    settings = {**collector.settings, "RESTORE_GUARD_TENANT": "tenant"}
+    with Stack(workers=2, lock_seconds=5, settings=settings) as stack:
         assert stack.source is not None
         sample.fill_small(stack.source)
         stack.vault.take_backup()
@@ -37,6 +39,7 @@ def stack(whole_stack: Stack) -> Iterator[Stack]:
     """The stack in good health, its target as a new server's."""
     yield whole_stack
     whole_stack.vault.faults = Faults()
+    whole_stack.vault.account = Account()
     whole_stack.watch_blobs()
     while len(whole_stack.workers) < 2:
         whole_stack.add_worker()

@@ -133,6 +133,13 @@ def test_the_copy_in_the_paired_region_is_restored_where_that_is_asked(stack: St
     assert_equal(stack)
 
 
+def test_a_landing_account_that_is_shut_is_opened_for_the_vault_alone(stack: Stack):
+    stack.vault.account.shut()
+    before = stack.vault.account.properties
+    assert restore(stack, dryRun=True)["status"] == "succeeded"
+    assert stack.vault.account.properties == before
+
+
 def test_files_already_in_a_container_are_adopted(stack: Stack):
     first = restore(stack, keepFiles=1, dryRun=True)
     again = restore(

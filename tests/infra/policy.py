@@ -55,7 +55,7 @@ HOST = {"TICK_SCHEDULE", "ServiceBusConnection__credential", "ServiceBusConnecti
 # What each file has to say, word by word.
 MUST = {
     "core/storage.bicep": (
-        "allowCrossTenantReplication: true",
+        "allowCrossTenantReplication: !landingGuard",
         "allowCrossTenantReplication: false",
         "isHnsEnabled: false",
         "resourceId: backupVaultResourceId",

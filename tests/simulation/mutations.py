@@ -73,6 +73,31 @@ MUTATIONS = (
         "Do.PURGE})",
     ),
     Mutation(
+        "the landing account is shut though others need it open",
+        "restore.core.guard",
+        "closing=not users)",
+        "closing=True)",
+    ),
+    Mutation(
+        "the landing account is changed before it is noted what it was",
+        "restore.guarding",
+        "    kept.store(control, kept.guard.joined(restore.id, access, vault))\n"
+        "    if access.lets_in(vault):\n"
+        "        return AccountIs(Do.OPEN)\n"
+        "    doors.accounts.write(doors.account, access.letting_in(vault))\n",
+        "    if not access.lets_in(vault):\n"
+        "        doors.accounts.write(doors.account, access.letting_in(vault))\n"
+        "        return AccountAsked(Do.OPEN)\n"
+        "    kept.store(control, kept.guard.joined(restore.id, access, vault))\n"
+        "    return AccountIs(Do.OPEN)\n",
+    ),
+    Mutation(
+        "the landing account of a restore that stopped is left open",
+        "restore.core.afterwards",
+        "        outbox = (*outbox, Command(Do.SHUT, now))\n",
+        "        pass\n",
+    ),
+    Mutation(
         "lost tickets are not sent again",
         "restore.core.decider",
         "            if task.id not in unsent:\n",

@@ -13,6 +13,7 @@ from typing import Any
 from restore import control, flows
 from restore.core.backup import Instance, Operation, OperationState, Outcome, RecoveryPoint
 from restore.core.dumps import Blob
+from restore.core.guard import Access
 from restore.core.policy import Policy
 from restore.core.state import FINAL, Do, Phase, Restore, TaskState
 from restore.core.status import operation
@@ -25,7 +26,9 @@ from restore.worker.watch import Departure, Watch
 from tests.fakes import (
     MemoryBus,
     MemoryCaller,
+    MemoryDocuments,
     MemoryLanding,
+    MemoryLandingAccounts,
     MemoryRecords,
     MemoryStates,
     MemoryVault,
@@ -39,10 +42,13 @@ VAULT = f"{GROUP}/Microsoft.DataProtection/backupVaults/safe"
 SERVER = f"{GROUP}/Microsoft.DBforPostgreSQL/flexibleServers/pg1"
 HOST = "pg2.example.com:5432"
 LISTENER = "ops.example.com"
+ACCOUNT = f"{GROUP}/Microsoft.Storage/storageAccounts/landing"
+SHUT = Access(cross_tenant=False, resources=())
 INSTANCE = Instance(VAULT, "pg1-0c0ffee0", SERVER, "westeurope", "ProtectionConfigured")
 
 POLICY = Policy(
     announce=True,
+    guards=True,
     approval_hours=2,
     undo_hours=2,
     keep_files_hours=0.5,
@@ -136,8 +142,17 @@ class SlowVault(MemoryVault):
         self._begun: dict[str, float] = {}
 
     def begin_restore(self, instance: Instance, point: str, landing: Destination) -> Operation:
+        self._needs_an_open_account()
         self._begun.setdefault(landing.url, self._world.scheduler.seconds)
         return super().begin_restore(instance, point, landing)
+
+    def begin_validation(self, instance: Instance, point: str, landing: Destination) -> Operation:
+        self._needs_an_open_account()
+        return super().begin_validation(instance, point, landing)
+
+    def _needs_an_open_account(self) -> None:
+        if not self._world.accounts.accounts[ACCOUNT].lets_in(VAULT):
+            raise Broken("the vault finds the landing account shut")
 
     def find_restore(self, instance: Instance, landing: Destination) -> str | None:
         begun = self._begun.get(landing.url)
@@ -147,6 +162,7 @@ class SlowVault(MemoryVault):
 
     def put(self, url: str, name: str, content: bytes) -> None:
         """What a job writes, a moment later."""
+        self._needs_an_open_account()
         land = partial(self._world.landing.put, url, name, content)
         late = self._world.scheduler.random.uniform(0, POLICY.settle_seconds / 2)
         self._world.scheduler.spawn("file", lambda: land() and None, late)
@@ -229,6 +245,8 @@ class World:
         files |= {f"g_database_{name}.sql": b"PGDMP" for name in self.names}
         self.vault.back_up(INSTANCE, point, files)
         self.bus = MemoryBus(clock=self.scheduler.clock, lock_seconds=LOCK_SECONDS)
+        self.documents = MemoryDocuments()
+        self.accounts = MemoryLandingAccounts({ACCOUNT: SHUT})
         self.caller = Listener(self, chance.choice((0.0, 0.0, 3 * 3600.0)))
         self.story: list[str] = []
         self.asked: dict[str, str] = {}  # restore id -> what was asked of it, in the end
@@ -245,6 +263,8 @@ class World:
             targets=(HOST,),
             callbacks=(LISTENER,),
             caller=Ports(self.caller, self),
+            documents=Ports(self.documents, self),
+            guard=control.LandingGuard(Ports(self.accounts, self), ACCOUNT),
         )
         self.tasks = Tasks(self)
         self._announced: set[tuple[str, str]] = set()
@@ -531,6 +551,8 @@ class World:
             self._check_effect(restore)
             self._check_told(restore)
             self._check_called(restore)
+        if self.accounts.accounts[ACCOUNT] != SHUT:
+            raise Broken(f"the landing account was left {self.accounts.accounts[ACCOUNT]}")
         if self.bus.tickets:
             raise Broken(f"tickets are left: {self.bus.tickets}")
         if self.vault.restores_begun > len(self.states.ids()):

@@ -1,0 +1,164 @@
+"""Whoever comes opens the account, whoever leaves last puts back what was changed, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restore.core.events import (
+    Accepted,
+    AccountAsked,
+    AccountIs,
+    CancelAsked,
+    ContainerCreated,
+    FileLanded,
+    Listed,
+    Polled,
+    Stumbled,
+)
+from restore.core.guard import Access, Guard, decode, encode
+from restore.core.messages import Failure
+from restore.core.state import Do, Phase
+from tests.core.test_life import BLOBS, DONE, OPERATION, POINT, POLICY, Story
+
+VAULT = "/subscriptions/x/providers/Microsoft.DataProtection/backupVaults/Safe"
+OTHER = VAULT + "2"
+
+
+@pytest.mark.parametrize(
+    ("access", "is_open"),
+    [
+        (Access(True), True),
+        (Access(False), False),
+        (Access(True, ()), False),
+        (Access(True, (VAULT.lower(),)), True),
+        (Access(False, (VAULT.lower(),)), False),
+    ],
+)
+def test_it_lets_a_vault_in_by_both(access, is_open):
+    assert access.lets_in(VAULT) is is_open
+    assert access.letting_in(VAULT).lets_in(VAULT)
+    assert (access.letting_in(VAULT) == access) is is_open
+
+
+def test_the_last_who_leaves_shuts_it():
+    was = Access(False, ("/some/rule",))
+    one = Guard().joined("a", was, VAULT)
+    now = was.letting_in(VAULT)
+    two = one.joined("b", now, OTHER)
+    now = now.letting_in(OTHER)
+    left = two.left("a", {"a", "b"})
+    assert (left.users, left.closing) == (("b",), False)
+    last = left.left("b", {"a", "b"})
+    assert last.closing
+    assert last.shut(now) == was
+
+
+def test_a_restore_that_is_gone_needs_nothing():
+    guard = Guard(users=("a", "gone"))
+    assert guard.left("a", {"a"}).closing
+
+
+def test_what_others_changed_meanwhile_stays():
+    was = Access(False, ())
+    guard = Guard().joined("a", was, VAULT)
+    changed = Access(False, (VAULT.lower(), "/another"))
+    assert guard.shut(changed) == Access(False, ("/another",))
+
+
+def test_what_was_open_stays_open():
+    was = Access(True, (VAULT.lower(),))
+    assert Guard().joined("a", was, VAULT).shut(was) == was
+    assert Guard().joined("a", Access(True), VAULT).shut(Access(True)) == Access(True)
+
+
+@given(
+    st.builds(Access, st.booleans(), st.none() | st.just(()) | st.just(("/r",))),
+    st.permutations(["a", "b", "c"]),
+    st.permutations(["a", "b", "c"]),
+)
+def test_in_whatever_order_they_come_and_go_it_is_as_it_was(was, come, go):
+    guard, access = Guard(), was
+    for name in come:
+        vault = f"/vaults/{name}"
+        guard = guard.joined(name, access, vault)
+        access = access.letting_in(vault)
+        assert access.lets_in(vault)
+    for name in go:
+        guard = guard.left(name, {"a", "b", "c"})
+    assert guard.closing
+    assert guard.shut(access) == was
+
+
+def test_it_is_stored_as_json():
+    guard = Guard(("a",), True, (VAULT.lower(),))
+    assert decode(encode(guard)) == guard
+    with pytest.raises(ValueError, match="version"):
+        decode(b'{"version": 2}')
+
+
+# ---- in the life of a restore ------------------------------------------------------------------
+
+DENIED = Failure("access", "landing account: expected success, found 403")
+
+
+def opening():
+    return Story(policy=replace(POLICY, guards=True)).on(POINT, ContainerCreated())
+
+
+def extracted():
+    story = opening().on(AccountIs(Do.OPEN), Accepted(Do.VALIDATE, OPERATION))
+    story.on(Polled(Do.POLL_VALIDATION, DONE), Accepted(Do.TRIGGER, OPERATION))
+    story.on(Polled(Do.POLL_TRIGGER, replace(DONE, job="/jobs/1")), Polled(Do.POLL_JOB, DONE))
+    return story.on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
+
+
+def test_it_is_opened_before_the_vault_is_asked():
+    story = opening()
+    assert (story.todo, story.restore.opened) == ([Do.OPEN], True)
+    story.on(AccountAsked(Do.OPEN))
+    assert story.outbox[0].due > story.now
+    assert story.on(AccountIs(Do.OPEN)).todo == [Do.VALIDATE]
+
+
+def test_it_is_shut_once_the_files_are_complete():
+    story = extracted()
+    assert story.todo == [Do.SHUT]
+    assert story.on(AccountAsked(Do.SHUT)).todo == [Do.SHUT]
+    story.on(AccountIs(Do.SHUT))
+    assert story.restore.phase is Phase.PREPARING
+    assert not story.restore.opened
+
+
+def test_a_late_file_keeps_it_open():
+    assert extracted().on(FileLanded("another")).todo == [Do.LIST_FILES]
+
+
+def test_one_that_cannot_be_opened_ends_the_restore():
+    story = opening()
+    story.on(Stumbled(story.outbox[0], DENIED))
+    assert story.restore.failure.code == "access"
+    assert story.todo == [Do.SHUT]  # it may be open all the same
+
+
+def test_one_that_cannot_be_shut_keeps_nobody_waiting_and_is_tried_again_after_the_end():
+    story = extracted()
+    story.on(Stumbled(story.outbox[0], DENIED))
+    assert story.restore.phase is Phase.PREPARING
+    assert "landing account: expected to shut it" in story.restore.warnings[-1]
+    story.on(CancelAsked())
+    story.done("prepare")
+    assert story.restore.ended
+    assert story.todo == [Do.SHUT]
+    story.on(Stumbled(story.outbox[0], DENIED))
+    assert story.outbox[0].due > story.now
+    story.on(AccountAsked(Do.SHUT)).on(AccountIs(Do.SHUT), after=3600)
+    assert (story.todo, story.restore.opened) == ([], False)
+
+
+def test_a_cancelled_one_shuts_it():
+    story = opening().on(CancelAsked())
+    assert story.todo == [Do.SHUT]

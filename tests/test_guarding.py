@@ -1,0 +1,119 @@
+"""The landing account: open while a vault writes, shut otherwise, whatever happens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from restore import control, flows, guarding
+from restore.core import guard
+from restore.core.guard import Access, Guard
+from restore.core.state import Do, Phase
+from restore.errors import NotFoundError, TransientError
+from tests.fakes import MemoryDocuments, MemoryLandingAccounts
+from tests.test_flows import POLICY, VAULT, World
+
+ACCOUNT = "/subscriptions/x/providers/Microsoft.Storage/storageAccounts/landing"
+SHUT = Access(cross_tenant=False, resources=())
+
+
+@pytest.fixture
+def world():
+    return guarded(World())
+
+
+def guarded(world):
+    world.accounts = MemoryLandingAccounts({ACCOUNT: SHUT})
+    world.documents = MemoryDocuments()
+    world.control = replace(
+        world.control,
+        policy=replace(POLICY, guards=True),
+        documents=world.documents,
+        guard=control.LandingGuard(world.accounts, ACCOUNT),
+    )
+    return world
+
+
+def kept(world):
+    return guard.decode(world.documents.read(guard.DOCUMENT).body)
+
+
+def now(world):
+    return world.accounts.read(ACCOUNT)
+
+
+def test_it_is_open_while_the_vault_writes_and_shut_before_a_worker_begins(world):
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: restore.job is not None)
+    assert now(world).lets_in(VAULT)
+    assert kept(world).users == (restore_id,)
+    world.jump(restore_id, lambda restore: restore.task("prepare") is not None)
+    assert now(world) == SHUT
+    assert kept(world) == Guard()
+    assert world.end(restore_id).phase is Phase.SUCCEEDED
+
+
+def test_one_that_is_cancelled_midway_leaves_it_shut(world):
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: now(world).lets_in(VAULT))
+    flows.cancel(world.control, restore_id)
+    world.jump(restore_id, lambda restore: not restore.opened)
+    assert world.restore(restore_id).phase is Phase.CANCELLED
+    assert now(world) == SHUT
+
+
+def test_the_first_of_two_leaves_it_open_for_the_other(world):
+    first, second = world.start(), world.start("incident-2")
+    for restore_id in (first, second):
+        world.jump(restore_id, lambda restore: restore.job is not None)
+    flows.cancel(world.control, first)
+    world.jump(first, lambda restore: not restore.opened)
+    assert kept(world).users == (second,)
+    assert now(world).lets_in(VAULT)
+    world.jump(second, lambda restore: not restore.opened)
+    assert now(world) == SHUT
+
+
+def test_who_comes_while_it_is_being_shut_waits_for_that(world):
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: restore.instance is not None)
+    restore = world.restore(restore_id)
+    etag = world.documents.read(guard.DOCUMENT).etag
+    world.documents.write(guard.DOCUMENT, guard.encode(Guard(crossed=True, closing=True)), etag)
+    world.accounts.write(ACCOUNT, SHUT)
+    assert guarding.opened(world.control, restore).__class__.__name__ == "AccountAsked"
+    assert now(world) == SHUT
+    assert guarding.shut(world.control, restore).do is Do.SHUT
+    assert kept(world) == Guard()
+
+
+def test_a_restore_that_nobody_knows_any_more_keeps_it_open_for_no_one(world):
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: now(world).lets_in(VAULT))
+    found = world.documents.read(guard.DOCUMENT)
+    gone = replace(kept(world), users=("f" * 16, restore_id))
+    world.documents.write(guard.DOCUMENT, guard.encode(gone), found.etag)
+    world.jump(restore_id, lambda restore: not restore.opened)
+    assert now(world) == SHUT
+
+
+def test_what_it_was_is_known_before_it_is_changed(world, monkeypatch):
+    def dies(account, access):
+        raise TransientError("landing account: expected an answer, found none")
+
+    monkeypatch.setattr(world.accounts, "write", dies)
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: any(c.failures for c in restore.outbox))
+    assert kept(world) == Guard((restore_id,), crossed=True, added=(VAULT.lower(),))
+    assert now(world) == SHUT
+
+
+def test_one_that_is_switched_off_meanwhile_says_so(world):
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: restore.job is not None)
+    world.control = replace(world.control, guard=None)
+    with pytest.raises(NotFoundError, match="switched off"):
+        guarding.shut(world.control, world.restore(restore_id))
+    assert world.end(restore_id).phase is Phase.SUCCEEDED_WITH_WARNINGS
+    assert any("landing account" in warning for warning in world.restore(restore_id).warnings)
