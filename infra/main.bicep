@@ -39,6 +39,9 @@ param keepFilesDays int = 7
 @description('Keep the landing account shut, and open it to Azure Backup only while a vault writes into it.')
 param landingGuard bool = false
 
+@description('Resource ids of servers, separated by commas, whose parameters a restore may change for a while ("serverParameters"); empty for none.')
+param tunableServers string = ''
+
 @description('Name of the Key Vault secret that reports are signed with; empty for no signature.')
 param reportKey string = ''
 
@@ -63,6 +66,7 @@ param workerSubnetId string = ''
 var abbrs = loadJsonContent('./abbreviations.json')
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
+var tunable = empty(tunableServers) ? [] : split(tunableServers, ',')
 var vaultParts = split(backupVaultResourceId, '/')
 var queueNames = [
   'restore-tasks'
@@ -275,6 +279,16 @@ module landingRole 'rbac/landing-role.bicep' = if (landingGuard) {
     controlPrincipalId: identities.outputs.controlPrincipalId
   }
 }
+
+module serverRole 'rbac/server-role.bicep' = [for (id, number) in tunable: {
+  name: 'server-role-${number}'
+  scope: resourceGroup(split(trim(id), '/')[2], split(trim(id), '/')[4])
+  params: {
+    roleName: 'Postgres restore parameters of ${last(split(trim(id), '/'))} (${environmentName})'
+    serverName: last(split(trim(id), '/'))
+    controlPrincipalId: identities.outputs.controlPrincipalId
+  }
+}]
 
 module restoreRole 'rbac/restore-role.bicep' = {
   name: 'restore-role'

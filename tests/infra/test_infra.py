@@ -45,6 +45,7 @@ MISTAKES = [
     ("rbac/landing-role.bicep", "  scope: account\n", ""),
     ("rbac/landing-role.bicep", "restoreAccountName\n}", "accountName\n}"),
     ("main.bicep", "RESTORE_GUARD_TENANT", "RESTORE_GUARD"),
+    ("main.bicep", "serverName: last(", "server: last("),
     ("app/dashboard.bicep", "displayName: 'Restores'", "displayNam: 'Restores'"),
     ("app/dashboard.bicep", "queries/attention.kql", "queries/attentions.kql"),
     ("core/registry.bicep", "adminUserEnabled: false", "adminUserEnabled: true"),
