@@ -152,6 +152,7 @@ def test_files_already_in_a_container_are_adopted(stack: Stack):
     assert {d["target"] for d in again["databases"]} == {f"{n} 2" for n in sample.SMALL_DATABASES}
 
 
+@pytest.mark.soak
 def test_a_swap_keeps_the_old_database_aside(stack: Stack):
     name = DATABASES[0]
     with psycopg.connect(stack.target.admin_conninfo(), autocommit=True) as connection:
@@ -269,6 +270,7 @@ def test_cancelling_takes_back_what_was_begun(stack: Stack):
     assert snapshot(stack.target) == before
 
 
+@pytest.mark.soak
 def test_parameters_of_the_server_are_changed_for_the_while_and_put_back(stack: Stack):
     request = stack.request(serverParameters={"checkpoint_timeout": "3600"})
     request["target"]["server"] = stack.vault.names.target_id

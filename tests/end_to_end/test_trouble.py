@@ -112,6 +112,7 @@ def test_a_wrong_password(stack: Stack):
     assert snapshot(stack.target) == before
 
 
+@pytest.mark.soak
 def test_a_worker_killed_in_the_middle_of_a_database(stack: Stack):
     """Its ticket comes back when the lock expires, and another worker does it again."""
     troubles.replace_workers(stack, 1)

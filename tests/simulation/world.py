@@ -210,6 +210,7 @@ class WatchedStates(MemoryStates):
     def save(self, restore: Restore, etag: str) -> Stored:
         before = self.load(restore.id).restore
         stored = super().save(restore, etag)
+        self._decoded[restore.id] = stored
         self._world.check_change(before, stored.restore)
         return stored
 
