@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
 from restore.core import announcements, life
@@ -24,7 +23,6 @@ from restore.core.messages import Result, TaskResult
 from restore.core.policy import Policy
 from restore.core.request import parse
 from restore.core.state import Do, Phase
-from tests.core import test_life
 from tests.core.test_life import ADOPT, BLOBS, BROKEN, LOST, NOW, Story, database, plan
 
 POLICY = Policy(announce=True)
@@ -38,7 +36,7 @@ class Told(Story):
     """A restore that tells others, or tries to."""
 
     def __init__(self, request=ADOPT):
-        super().__init__(request)
+        super().__init__(request, POLICY)
         self.restore = life.begin("0123456789abcdef", request, "https://a/r", NOW, POLICY)
 
     @property
@@ -48,11 +46,6 @@ class Told(Story):
     def planned(self, *names, **changes):
         self.on(Listed(BLOBS)).on(Listed(BLOBS), after=10)
         return self.done("prepare", plan=plan(*names, **changes))
-
-
-@pytest.fixture(autouse=True)
-def telling(monkeypatch):
-    monkeypatch.setattr(test_life, "POLICY", POLICY)
 
 
 def published(story):
@@ -172,8 +165,7 @@ def test_what_is_told_never_stands_before_what_is_to_be_done():
     assert life.due(claim.restore, claim.now).do is Do.ANNOUNCE
 
 
-def test_without_listeners_nothing_is_kept(monkeypatch):
-    monkeypatch.setattr(test_life, "POLICY", Policy())
+def test_without_listeners_nothing_is_kept():
     story = Story(ADOPT).on(Listed(BLOBS))
     assert (story.restore.announcements, story.restore.announced) == ((), 0)
 
