@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from restore.core import history
@@ -19,6 +19,7 @@ from restore.core.plan import sealed
 from restore.core.prediction import predict
 from tests.core.test_life import NOW, database, plan, prepared
 
+steady = settings(deadline=None, derandomize=True)
 CRM = Load("stream", 200_000_000, 10, 20, 5)
 ONE = Run("0" * 16, NOW, (Measured(CRM, 10, 60.0, 5.0),), True, {"restoring": 70.0})
 
@@ -85,6 +86,7 @@ def test_a_restore_is_in_it_once_however_often_it_is_told():
     assert history.added(found, longer) == found
 
 
+@steady
 @given(some.lists(some.integers(1, MOST_DATABASES), min_size=1, max_size=MOST_RUNS + 20))
 def test_it_never_grows_beyond_its_bounds(sizes):
     known = History()

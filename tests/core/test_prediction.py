@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from restore.core.estimate import Load
@@ -21,6 +21,7 @@ from restore.core.prediction import (
     whole,
 )
 
+steady = settings(deadline=None, derandomize=True)
 MB = 1_000_000
 CRM = Load("stream", 200 * MB, 10, 20, 5)
 SHOP = Load("psql", 50 * MB, 3)
@@ -104,6 +105,7 @@ def test_what_a_server_gains_side_by_side_is_in_its_whole_runs():
     assert side_by_side.databases == one_by_one.databases
 
 
+@steady
 @given(some.lists(LOADS, max_size=5), SAMPLES, WHOLES)
 def test_every_range_holds_its_likely_end(loads, samples, wholes):
     found = predict(loads, samples, wholes)
@@ -112,6 +114,7 @@ def test_every_range_holds_its_likely_end(loads, samples, wholes):
     assert found.runs == (len(samples) if samples or wholes else 0)
 
 
+@steady
 @given(LOADS, some.integers(1, 10**12), SAMPLES, WHOLES)
 def test_more_bytes_never_take_less(load, more, samples, wholes):
     larger = replace(load, size_bytes=load.size_bytes + more)
@@ -124,6 +127,7 @@ def test_more_bytes_never_take_less(load, more, samples, wholes):
             assert getattr(before, name) <= getattr(after, name) * (1 + 1e-9)
 
 
+@steady
 @given(LOADS, SAMPLES)
 def test_the_past_never_widens_a_range_beyond_what_it_holds(load, samples):
     """Its ends lie between those of the benchmarks and those of the past."""
@@ -163,6 +167,7 @@ def test_what_takes_longer_than_the_longest_says_so():
     assert not left(TOTAL, 399, 0.5).late
 
 
+@steady
 @given(
     some.tuples(*[some.floats(0, 10**6)] * 3).map(sorted).map(lambda ends: Range(*ends)),
     some.floats(-10, 10**7),
@@ -172,6 +177,7 @@ def test_what_is_left_is_a_range_from_nothing_up(total, elapsed, share):
     assert ordered(left(total, elapsed, share).seconds)
 
 
+@steady
 @given(some.floats(0.01, 0.98), some.floats(1, 1000))
 def test_a_little_more_done_moves_it_a_little(share, elapsed):
     before, after = (left(TOTAL, elapsed, done).seconds for done in (share, share + 0.001))
