@@ -211,7 +211,10 @@ def _remarks(
         *(("warning", text) for text in status["warnings"]),
         *(("still owed", text) for text in status.get("debts", ())),
     ]
-    lines += [Text(printable(f"{what}: {text}"), style="yellow") for what, text in told]
+    cures = {fix["about"]: fix["commands"] for fix in status.get("fixes", ())}
+    for what, text in told:
+        lines.append(Text(printable(f"{what}: {text}"), style="yellow"))
+        lines += [Text(f"  {printable(command)}") for command in cures.get(text, ())]
     notes = status["notes"]
     lines += [Text(printable(f"note: {text}"), style="dim") for text in notes[:_NOTES]]
     if len(notes) > _NOTES:

@@ -134,6 +134,7 @@ class TaskResult:
     debts: tuple[str, ...] = ()  # what should have been given back or dropped, and was not
     published: tuple[int, ...] = ()  # of `plan.databases`: those that have their names by now
     seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)  # seconds of each, in their order
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,7 @@ class Progress:
     rate_bytes_per_second: float = 0.0
     rows: int = 0
     tables: tuple[TableProgress, ...] = ()  # those being loaded now
+    phases: dict[str, float] = field(default_factory=dict)  # seconds of each so far, in their order
 
 
 @dataclass(frozen=True, slots=True)

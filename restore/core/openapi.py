@@ -288,6 +288,19 @@ _SHOWN = {
         "updated": {"type": "string", "format": "date-time"},
         "databases": {"type": "array", "items": {"type": "object"}},
         "warnings": {"type": "array", "items": {"type": "string"}},
+        "fixes": {
+            "description": "commands that cure warnings and refusals, by what they are about",
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["about", "hint", "commands"],
+                "properties": {
+                    "about": {"type": "string"},
+                    "hint": {"type": "string"},
+                    "commands": {"type": "array", "items": {"type": "string"}},
+                },
+            },
+        },
         "notes": {"type": "array", "items": {"type": "string"}},
         "links": {"type": "object", "additionalProperties": {"type": "string"}},
         "error": {"type": "object"},

@@ -28,6 +28,7 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         "filesLanded": len(restore.files) or len(restore.landed),
         "databases": _databases(restore, progress, now),
         "warnings": restore.warnings,
+        "fixes": _fixes(restore),
         "notes": restore.notes,
         "links": _links(restore),
         "history": [{"at": change.at, "status": change.phase} for change in restore.history],
@@ -65,6 +66,19 @@ def status(restore: Restore, progress: Mapping[str, Progress], now: datetime) ->
         failure = restore.failure
         body["error"] = {"code": failure.code, "message": failure.message, "hint": failure.hint}
     return body
+
+
+def _fixes(restore: Restore) -> list[dict[str, Any]]:
+    """What to do about warnings, and about what the restore was refused for: commands to copy."""
+    plan = restore.plan
+    if plan is None:
+        return []
+    refused = plan.refusals if restore.failure else ()
+    return [
+        {"about": str(finding), "hint": finding.hint, "commands": finding.fix}
+        for finding in (*refused, *plan.warnings)
+        if finding.fix
+    ]
 
 
 def operation(restore: Restore) -> dict[str, Any]:
@@ -171,6 +185,7 @@ def _database(
         body["bytesPerSecond"] = round(news.rate_bytes_per_second)
         body["rowsLoaded"] = news.rows
         body["tablesLoading"] = [_table(table) for table in news.tables]
+        body["phases"] = _phases(news.phases)
         if state is TaskState.SENT and news.rate_bytes_per_second > 0:
             body["etaSeconds"] = round((total - news.bytes_done) / news.rate_bytes_per_second)
     expected = _expected(restore, index)
@@ -185,7 +200,12 @@ def _database(
         body["rows"] = {"expected": result.rows_expected, "found": result.rows_found}
         body["seconds"] = round(result.seconds, 1)
         body["lost"] = result.lost
+        body["phases"] = _phases(task.result.phases)
     return body
+
+
+def _phases(seconds: Mapping[str, float]) -> list[dict[str, Any]]:
+    return [{"phase": name, "seconds": round(took, 1)} for name, took in seconds.items()]
 
 
 def _eta(

@@ -38,6 +38,7 @@ class Meter:
         self._monotonic = monotonic
         self._told = told
         self._since = time.time()
+        self._over: dict[str, float] = {}
         self._lock = threading.Lock()
         self.phase = "starting"
         self.done_bytes = 0
@@ -57,7 +58,15 @@ class Meter:
     def leave(self) -> None:
         """The phase is over."""
         began, self._since = self._since, time.time()
+        self._over[self.phase] = self._over.get(self.phase, 0.0) + self._since - began
         self._told(self.phase, began, self._since)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """How long each phase took so far, in their order."""
+        now = dict(self._over)
+        now[self.phase] = now.get(self.phase, 0.0) + time.time() - self._since
+        return now
 
     def add(self, size_bytes: int = 0, rows: int = 0) -> None:
         with self._lock:

@@ -33,7 +33,8 @@ const STEPS = ["requested", "extracting", "preparing", "awaiting_approval", "res
 function h(tag, about = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(about)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    if (name === "grow") node.style.flexGrow = value; // an attribute would be refused by the policy
+    else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (value === true) node.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
   }
@@ -60,19 +61,66 @@ function clock(instant) {
 }
 
 function copyable(text) {
+  const command = h("pre", {}, text);
   const button = h("button", {
     class: "small",
     type: "button",
     onclick: async () => {
       try {
-        await navigator.clipboard.writeText(text);
+        await navigator.clipboard.writeText(command.textContent);
         button.textContent = "Copied";
       } catch {
         button.textContent = "Select the text and copy it";
       }
     },
   }, "Copy");
-  return h("div", {}, h("pre", {}, text), button);
+  return h("div", { "data-key": text }, command, button);
+}
+
+// ---- in place -----------------------------------------------------------------------------------
+
+const OWN = new Set(["open", "style"]); // the reader's own, and one that is set in another way
+
+function keyOf(node) {
+  return node.nodeType === Node.ELEMENT_NODE
+    ? node.id || node.dataset.key || node.getAttribute("aria-labelledby") || "" : "";
+}
+
+// Makes `now` what `next` is and leaves alone what is so already: who reads, has something open, or is
+// at a button stays there. Elements are the same if they have the same key, or the same place.
+function become(now, next) {
+  if (now.nodeType === Node.TEXT_NODE) {
+    if (now.data !== next.data) now.data = next.data;
+    return;
+  }
+  for (const name of now.getAttributeNames()) {
+    if (!next.hasAttribute(name) && !OWN.has(name)) now.removeAttribute(name);
+  }
+  for (const name of next.getAttributeNames()) {
+    if (now.getAttribute(name) !== next.getAttribute(name) && !OWN.has(name)) {
+      now.setAttribute(name, next.getAttribute(name));
+    }
+  }
+  if (now.style.cssText !== next.style.cssText) now.style.cssText = next.style.cssText;
+  becomeAll(now, [...next.childNodes]);
+}
+
+function becomeAll(parent, nodes) {
+  const wanted = new Set(nodes.map(keyOf).filter(Boolean));
+  for (const child of [...parent.childNodes]) {
+    if (keyOf(child) && !wanted.has(keyOf(child))) child.remove();
+  }
+  const known = new Map([...parent.childNodes].filter(keyOf).map((child) => [keyOf(child), child]));
+  let at = parent.firstChild;
+  for (const node of nodes) {
+    const key = keyOf(node);
+    const same = key ? known.get(key) : at && !keyOf(at) && at.nodeName === node.nodeName ? at : null;
+    if (!same || same.nodeName !== node.nodeName) { parent.insertBefore(node, at); continue; }
+    if (same === at) at = at.nextSibling;
+    else parent.insertBefore(same, at);
+    become(same, node);
+  }
+  while (at) { const rest = at; at = at.nextSibling; rest.remove(); }
 }
 
 // ---- the API ------------------------------------------------------------------------------------
@@ -179,7 +227,7 @@ function statusOf(name) {
 
 function list({ restores }) {
   document.title = "Restores";
-  const lines = restores.map((one) => h("li", {}, h("div", { class: "row" },
+  const lines = restores.map((one) => h("li", { "data-key": one.id }, h("div", { class: "row" },
     h("a", { href: `${BASE}/ui/restores/${one.id}` }, one.target || one.id),
     statusOf(one.status), h("span", { class: "soft" }, clock(one.created)))));
   return [
@@ -209,6 +257,29 @@ function timeline(status) {
     ahead.map((name) => step(name, "", "")));
 }
 
+const WORDS = {
+  creating: "making the database", schema: "tables", data: "rows", indexes: "indexes and keys", rest: "triggers and the rest",
+  checks: "checking keys", access: "grants", guards: "row security", analyzing: "statistics",
+};
+const SHARE_SHOWN = 0.01;
+
+// A bar by phase: each as wide as the time it took, named in the list below for who cannot see it.
+function phases(one) {
+  const all = (one.phases || []).reduce((sum, each) => sum + each.seconds, 0);
+  if (!all) return null;
+  const shown = one.phases.filter((each) => each.seconds / all >= SHARE_SHOWN);
+  const running = one.state === "sent" ? one.phases[one.phases.length - 1].phase : "";
+  const words = (each) => `${WORDS[each.phase] || each.phase} ${duration(each.seconds)}`;
+  return h("div", { "data-key": "phases" },
+    h("div", { class: "phases", "aria-hidden": "true" }, shown.map((each, index) => h("span", {
+      class: `${each.phase === running ? "running" : ""} ${index % 2 ? "odd" : ""}`,
+      grow: Math.round((each.seconds / all) * 1000), title: words(each),
+    }))),
+    h("ul", { class: "phase-words soft", "aria-label": `${one.name}: time of each phase` }, shown.map((each) => h("li", {
+      class: each.phase === running ? "running" : "",
+    }, words(each)))));
+}
+
 function database(one) {
   const share = one.bytes.total ? Math.min(1, one.bytes.done / one.bytes.total) : 0;
   const done = one.state === "done";
@@ -219,12 +290,13 @@ function database(one) {
   if (one.seconds) facts.push(`in ${duration(one.seconds)}`);
   const tables = (one.tablesLoading || []).map((table) => h("li", {},
     `${table.table}: ${bytes(table.bytes.done)}${table.bytes.total ? ` of ${bytes(table.bytes.total)}` : ""}, ${table.rows.toLocaleString()} rows`));
-  return h("li", {},
+  return h("li", { "data-key": one.name },
     h("div", { class: "row" },
       h("strong", {}, one.target === one.name ? one.name : `${one.name} → ${one.target}`),
       h("span", { class: one.phase === "failed" ? "bad" : done ? "good" : "" }, one.phase)),
     h("progress", { max: 1, value: done ? 1 : share, "aria-label": `${one.name}: how much is loaded` }),
     h("div", { class: "soft" }, facts.join(" · ")),
+    phases(one),
     tables.length ? h("details", { id: `tables-${one.name}` }, h("summary", {}, "Tables being loaded"), h("ul", {}, tables)) : null,
     (one.lost || []).length ? h("details", { id: `lost-${one.name}`, open: true },
       h("summary", { class: "bad" }, `${one.lost.length} objects were lost`),
@@ -287,7 +359,7 @@ function actions(status) {
       onclick: () => ask({
         title: "Undo this restore?",
         lines: ["What was replaced gets its name again. What was restored is kept under another name.",
-          `Possible until ${new Date(status.undo.until).toLocaleString()}.`],
+          `Possible until ${new Date(seen.undo.until).toLocaleString()}.`],
         typed: host, action: "Undo", does: () => call("POST", `${at}/undo`),
       }),
     }, "Undo …"));
@@ -318,6 +390,12 @@ async function report(at) {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
+// What to do about it: commands of the plan, to copy.
+function fixes(status, isAbout) {
+  const found = (status.fixes || []).filter((fix) => isAbout(fix.about));
+  return found.length ? h("div", { "data-key": "fixes" }, found.flatMap((fix) => fix.commands.map(copyable))) : null;
+}
+
 function timeLeft(status) {
   const { eta } = status;
   if (!eta) {
@@ -342,15 +420,16 @@ function restore(status) {
   const done = status.databases.filter((one) => one.state === "done").length;
   return [
     h("h1", {}, status.target.host),
-    h("p", { class: "now" }, statusOf(status.status)),
+    h("p", { class: "now", id: "state" }, statusOf(status.status)),
     h("p", { class: "now", id: "doing" }, status.ended ? `After ${duration(status.seconds)}.`
       : [status.doing, timeLeft(status), `running for ${duration(status.seconds)}`]
         .filter(Boolean).join(" · ")),
-    status.undo ? h("p", { class: "now" }, UNDO[status.undo.state](new Date(status.undo.until))) : null,
-    status.stuck ? h("p", { class: "bad", role: "alert" }, `It is stuck: ${status.stuck}`) : null,
+    status.undo ? h("p", { class: "now", id: "kept" }, UNDO[status.undo.state](new Date(status.undo.until))) : null,
+    status.stuck ? h("p", { class: "bad", role: "alert", id: "stuck" }, `It is stuck: ${status.stuck}`) : null,
     status.error ? h("section", { "aria-labelledby": "error" },
       h("h2", { id: "error", class: "bad" }, `Why: ${status.error.code}`),
-      h("p", {}, status.error.message), status.error.hint ? h("p", {}, status.error.hint) : null) : null,
+      h("p", {}, status.error.message), status.error.hint ? h("p", {}, status.error.hint) : null,
+      fixes(status, (about) => status.error.message.includes(about))) : null,
     timeline(status),
     actions(status),
     status.databases.length ? h("section", { "aria-labelledby": "databases" },
@@ -358,7 +437,8 @@ function restore(status) {
       h("ul", { class: "plain" }, status.databases.map(database))) : null,
     status.warnings.length ? h("section", { "aria-labelledby": "warnings" },
       h("h2", { id: "warnings", class: "warn" }, `Warnings (${status.warnings.length})`),
-      h("ul", {}, status.warnings.map((said) => h("li", {}, said)))) : null,
+      h("ul", {}, status.warnings.map((said) => h("li", { "data-key": said }, said,
+        fixes(status, (about) => about === said))))) : null,
     planned(status),
     h("p", { class: "soft" }, `Restore ${status.id}, begun `, clock(status.created),
       status.dataAsOf ? `, data as of ${status.dataAsOf}` : ""),
@@ -368,14 +448,7 @@ function restore(status) {
 // ---- again and again ----------------------------------------------------------------------------
 
 function show(nodes) {
-  // What somebody has opened or is at stays as it is.
-  const open = new Map([...main.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
-  const at = document.activeElement && main.contains(document.activeElement) ? document.activeElement.id : "";
-  main.replaceChildren(...nodes.filter(Boolean));
-  for (const one of main.querySelectorAll("details[id]")) {
-    if (open.has(one.id)) one.open = open.get(one.id);
-  }
-  if (at) document.getElementById(at)?.focus();
+  becomeAll(main, nodes.filter(Boolean));
 }
 
 let seen = null;

@@ -117,6 +117,7 @@ class Watch:
             bytes_total=meter.total_bytes,
             rate_bytes_per_second=meter.bytes_per_second(),
             rows=meter.rows,
+            phases={name: round(seconds, 1) for name, seconds in meter.seconds.items()},
             tables=tuple(
                 TableProgress(t.name, t.done_bytes, t.total_bytes, t.rows, t.sessions)
                 for t in meter.tables

@@ -25,6 +25,7 @@ from restore.worker.watch import Departure, Watch, Watched, ids, is_expected, is
 
 log = logging.getLogger("restore.worker")
 
+_SEEN_SECONDS = 0.05
 _TASKS: Mapping[str, Callable[[Job], TaskResult]] = {
     "prepare": prepare.run,
     "roles": roles.run,
@@ -182,9 +183,10 @@ def _attempt(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) 
         watched = Watched(ticket, job.stop, job.meter, worker.states, worker.records, worker.clock)
         with Watch(watched, worker.departure, worker.round_seconds):
             try:
-                return _TASKS[ticket.task.partition("-")[0]](job)
+                found = _TASKS[ticket.task.partition("-")[0]](job)
             finally:
                 job.meter.leave()
+        return replace(found, phases=_rounded(job.meter.seconds))
     except StoppedError:
         raise
     except RestoreError as exc:
@@ -232,6 +234,11 @@ def _job(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> J
         held=held,
         decided=lambda: _is_over(worker, ticket),
     )
+
+
+def _rounded(phases: Mapping[str, float]) -> dict[str, float]:
+    """Without what took no time that anybody would see."""
+    return {name: round(took, 1) for name, took in phases.items() if took >= _SEEN_SECONDS}
 
 
 def _phase_over(ticket: Ticket, task: str, phase: str, began: float, ended: float) -> None:

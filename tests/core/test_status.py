@@ -12,6 +12,7 @@ from restore.core.events import (
     TimeCame,
     UndoAsked,
 )
+from restore.core.facts import Finding
 from restore.core.messages import Failure, Progress, TableProgress
 from restore.core.prediction import predict, sample, whole
 from restore.core.problem import problem, status_of
@@ -146,6 +147,27 @@ def test_tables_that_are_being_loaded_are_shown_with_their_rows():
     assert crm["tablesLoading"] == [
         {"table": "app.orders", "bytes": {"done": 30, "total": 100}, "rows": 7, "sessions": 2}
     ]
+
+
+def test_each_phase_is_shown_with_its_time_while_it_runs_and_afterwards():
+    phases = {"schema": 1.24, "data": 10.0}
+    news = Progress("database-0", 1, "data", NOW, phases=phases)
+    story = prepared("crm").done("roles")
+    seen = [{"phase": "schema", "seconds": 1.2}, {"phase": "data", "seconds": 10.0}]
+    assert shown(story, [news])["databases"][0]["phases"] == seen
+    story.done("database-0", database=database("crm"), phases=phases)
+    assert shown(story)["databases"][0]["phases"] == seen
+
+
+def test_what_cures_warnings_and_refusals_is_beside_them():
+    cured = Finding("slow-setting", "server", "is slow", "raise it", ("az … set",))
+    uncured = Finding("x", "server", "is old")
+    story = prepared("crm", warnings=(cured, uncured))
+    fix = {"about": "server: is slow", "hint": "raise it", "commands": ("az … set",)}
+    assert shown(story)["fixes"] == [fix]
+    refused = prepared("crm", refusals=(cured,))
+    assert shown(refused)["fixes"] == [fix]
+    assert shown(extracted())["fixes"] == []
 
 
 def test_the_instant_the_data_is_of_is_shown_once_it_is_known():
