@@ -50,6 +50,7 @@ function bytes(count) {
 }
 
 function duration(seconds) {
+  if (seconds > 0 && seconds < 10) return `${Math.max(0.1, seconds).toFixed(1)} s`;
   const s = Math.max(0, Math.round(seconds));
   if (s < 90) return `${s} s`;
   if (s < 5400) return `${Math.round(s / 60)} min`;
@@ -294,7 +295,7 @@ function database(one) {
     h("div", { class: "row" },
       h("strong", {}, one.target === one.name ? one.name : `${one.name} → ${one.target}`),
       h("span", { class: one.phase === "failed" ? "bad" : done ? "good" : "" }, one.phase)),
-    h("progress", { max: 1, value: done ? 1 : share, "aria-label": `${one.name}: how much is loaded` }),
+    done ? null : h("progress", { max: 1, value: share, "aria-label": `${one.name}: how much is loaded` }),
     h("div", { class: "soft" }, facts.join(" · ")),
     phases(one),
     tables.length ? h("details", { id: `tables-${one.name}` }, h("summary", {}, "Tables being loaded"), h("ul", {}, tables)) : null,

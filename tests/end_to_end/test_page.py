@@ -113,7 +113,7 @@ def test_a_plan_is_approved_by_keyboard_and_watched_to_its_end_and_undone(page, 
     expect(page.get_by_role("dialog")).to_be_hidden()
 
     expect(page.locator("p.now").first).to_contain_text("Succeeded")
-    expect(page.get_by_role("progressbar")).to_have_count(3)
+    expect(page.locator(".phases")).to_have_count(3)
     accessible(page)
     page.emulate_media(color_scheme="dark")
     pictured(page, "succeeded-dark")

@@ -151,7 +151,7 @@ def test_each_database_is_a_bar_by_phase(site):
     schema, data = (bars.nth(number).bounding_box()["width"] for number in range(2))
     assert 2.5 < data / schema < 3.5
     expect(page.get_by_role("list", name="crm: time of each phase")).to_have_text(
-        "tables 4 srows 12 s"
+        "tables 4.0 srows 12 s"
     )
     site.status["databases"][0]["phases"].append({"phase": "indexes", "seconds": 16.0})
     assert asked_after(site, 3)
