@@ -1,8 +1,11 @@
 @description('Function app that holds blob_created; its code must be deployed.')
 param functionAppName string
 
+@description('Name of the Event Grid system topic of the landing account.')
 param systemTopicName string
+@description('Name of the landing account, which Azure Backup restores into.')
 param restoreAccountName string
+@description('Container for events that could not be delivered.')
 param deadLetterContainerName string
 
 resource app 'Microsoft.Web/sites@2024-11-01' existing = {

@@ -1,8 +1,14 @@
+@description('Name of the action group.')
 param actionGroupName string
+@description('Name of the Application Insights component.')
 param applicationInsightsName string
+@description('Name of the Service Bus namespace.')
 param serviceBusName string
+@description('Receives operational alerts; empty for nobody.')
 param alertEmail string
+@description('Region.')
 param location string
+@description('Tags of every resource.')
 param tags object
 
 resource appInsights 'Microsoft.Insights/components@2020-02-02' existing = {

@@ -1,7 +1,12 @@
+@description('Name of the Event Grid system topic.')
 param topicName string
+@description('Name of the landing account, which Azure Backup restores into.')
 param restoreAccountName string
+@description('Container for events that could not be delivered.')
 param deadLetterContainerName string
+@description('Region.')
 param location string
+@description('Tags of every resource.')
 param tags object
 
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'

@@ -1,15 +1,27 @@
+@description('Name of the resource.')
 param name string
+@description('Name of the Flex Consumption plan.')
 param planName string
+@description('Name of the service in azure.yaml, by which azd finds the resource.')
 param serviceName string
+@description('Resource id of the identity it runs as.')
 param identityId string
+@description('Client id of the function app\'s identity.')
 param identityClientId string
+@description('Name of the account with the package of the function app and the state of restores.')
 param hostStorageName string
+@description('Container of the package.')
 param deploymentContainerName string
+@description('Subnet of the function app; empty for none.')
 param virtualNetworkSubnetId string
+@description('The function app\'s settings.')
 param appSettings object
+@description('Region.')
 param location string
+@description('Tags of every resource.')
 param tags object
 
+@description('Memory of an instance of the function app.')
 @allowed([
   512
   2048
@@ -17,6 +29,7 @@ param tags object
 ])
 param instanceMemoryMB int = 2048
 
+@description('Instances of the function app at most.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40

@@ -1,28 +1,44 @@
+@description('Name of the resource.')
 param name string
+@description('Name of the Container Apps environment.')
 param environmentName string
+@description('Name of the service in azure.yaml, by which azd finds the resource.')
 param serviceName string
+@description('Image of the worker; empty for a public placeholder.')
 param image string
+@description('Resource id of the identity it runs as.')
 param identityId string
+@description('Resource id of the identity that reads the length of the queue.')
 param scalerIdentityId string
+@description('Host name of the container registry.')
 param registryLoginServer string
+@description('Name of the Log Analytics workspace.')
 param logAnalyticsName string
+@description('Name of the Service Bus namespace.')
 param serviceBusName string
+@description('Queue whose length starts workers.')
 param tasksQueueName string
 
 @description('Environment of the container: what restore/settings.py reads.')
 param environmentSettings object
 
+@description('Subnet of the workers; empty for none.')
 param infrastructureSubnetId string
+@description('Region.')
 param location string
+@description('Tags of every resource.')
 param tags object
 
 @description('Cores of one replica; memory must be twice as many Gi on the Consumption profile.')
 param cpu string = '2.0'
+@description('Memory of a worker in Gi: twice its cpu.')
 param memory string = '4Gi'
 
+@description('After which a worker is ended; its task is taken over.')
 @minValue(300)
 param replicaTimeoutSeconds int = 14400
 
+@description('Workers at the same time.')
 @minValue(1)
 param maxConcurrentRestores int = 4
 

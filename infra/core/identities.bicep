@@ -1,5 +1,8 @@
+@description('Begin of the names of the identities.')
 param prefix string
+@description('Region.')
 param location string
+@description('Tags of every resource.')
 param tags object
 
 resource control 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {

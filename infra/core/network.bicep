@@ -1,8 +1,14 @@
+@description('Name of the resource.')
 param name string
+@description('Resource id of the host storage.')
 param hostStorageId string
+@description('Resource id of the landing account.')
 param restoreStorageId string
+@description('Resource id of the key vault.')
 param keyVaultId string
+@description('Region.')
 param location string
+@description('Tags of every resource.')
 param tags object
 
 var zones = {

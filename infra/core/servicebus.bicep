@@ -1,10 +1,14 @@
+@description('Name of the resource.')
 param name string
+@description('Region.')
 param location string
+@description('Tags of every resource.')
 param tags object
 
 @description('Queues of the product; the names are those of restore/core/messages.py.')
 param queueNames array
 
+@description('Name of the topic that restores tell their events to.')
 param eventsTopicName string
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {

@@ -1,6 +1,10 @@
+@description('Name of the account with the package of the function app and the state of restores.')
 param hostAccountName string
+@description('Name of the landing account, which Azure Backup restores into.')
 param restoreAccountName string
+@description('Resource id of the Backup vault, which is let into the landing account.')
 param backupVaultResourceId string
+@description('Whether the host storage is reached by private endpoints alone.')
 param privateOnlyHost bool
 
 @minValue(1)
@@ -11,7 +15,9 @@ param keepFilesDays int
 @description('Deploy the landing account shut: the function app opens it while a vault writes.')
 param landingGuard bool
 
+@description('Region.')
 param location string
+@description('Tags of every resource.')
 param tags object
 
 var deploymentContainer = 'app-package'

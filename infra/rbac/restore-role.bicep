@@ -1,5 +1,8 @@
+@description('Name of the custom role; unique in the tenant.')
 param roleName string
+@description('Name of the Backup vault, of this resource group.')
 param backupVaultName string
+@description('Principal of the function app\'s identity.')
 param controlPrincipalId string
 
 var scopeId = resourceGroup().id

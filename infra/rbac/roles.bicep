@@ -1,12 +1,22 @@
+@description('Name of the account with the package of the function app and the state of restores.')
 param hostAccountName string
+@description('Name of the landing account, which Azure Backup restores into.')
 param restoreAccountName string
+@description('Name of the Service Bus namespace.')
 param serviceBusName string
+@description('Name of the topic that restores tell their events to.')
 param eventsTopicName string
+@description('Name of the container registry.')
 param registryName string
+@description('Name of the key vault.')
 param keyVaultName string
+@description('Name of the Application Insights component.')
 param applicationInsightsName string
+@description('Principal of the function app\'s identity.')
 param controlPrincipalId string
+@description('Principal of the workers\' identity.')
 param workerPrincipalId string
+@description('Principal of the scaler\'s identity.')
 param scalerPrincipalId string
 
 var role = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from restore.adapters.tools import find_clients
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+HADOLINT = Path(sys.executable).parent / "hadolint"
 SCRIPTS = [
     *sorted((ROOT / "docker").iterdir()),
     ROOT / ".ci/run",
@@ -48,6 +50,12 @@ def test_what_it_copies_is_there_and_not_ignored():
             for source in rest.split()[:-1]:
                 assert (ROOT / source).exists()
                 assert f"!{source.split('/')[0]}" in ignored
+
+
+@pytest.mark.skipif(not HADOLINT.exists(), reason="no hadolint for this platform")
+def test_hadolint_has_nothing_to_say():
+    said = subprocess.run([HADOLINT, ROOT / "Dockerfile"], capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)

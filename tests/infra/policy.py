@@ -13,6 +13,7 @@ from tree_sitter import Node
 
 from restore import settings
 from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
+from tests.infra import azd
 from tests.infra.bicep.check import problems
 from tests.infra.bicep.project import Project
 from tests.infra.bicep.syntax import descendants, key, properties, text, value
@@ -178,7 +179,7 @@ def _problems(text: str) -> list[str]:
         if minutes not in ("1M", "2M", "3M", "4M", "5M"):
             found.append(f"lockDuration: expected PT5M at most, found PT{minutes}")
     for cpu, memory in re.findall(
-        r"param cpu string = '([\d.]+)'\nparam memory string = '([\d.]+)Gi'", text
+        r"param cpu string = '([\d.]+)'\n(?:@.*\n)*param memory string = '([\d.]+)Gi'", text
     ):
         if float(memory) != 2 * float(cpu) or float(cpu) > 4:
             found.append(f"cpu {cpu} and memory {memory}Gi: not a pair of the Consumption profile")
@@ -204,31 +205,32 @@ def _entities(texts: Mapping[str, str]) -> list[str]:
 
 
 def _parameters(folder: Path, main: str) -> list[str]:
-    found = []
+    found = [
+        f"{path.relative_to(folder)}: parameter {name} without description"
+        for path in sorted(folder.rglob("*.bicep"))
+        for name in _undescribed(path.read_text())
+    ]
     given_ = json.loads((folder / "main.parameters.json").read_text())["parameters"]
-    lines = main.split("\n")
-    for number, line in enumerate(lines):
-        name = re.match(r"param (\w+)", line)
-        above = "\n".join(lines[max(0, number - 6) : number])
-        if name and "@description(" not in above.rsplit("param ", 1)[-1]:
-            found.append(f"{name[1]}: a parameter without description")
-        if name and name[1] not in given_:
-            found.append(f"{name[1]}: cannot be set with azd")
+    for name in re.findall(r"^param (\w+)", main, re.M):
+        if name not in given_:
+            found.append(f"{name}: cannot be set with azd")
     return found
+
+
+def _undescribed(text: str) -> list[str]:
+    """Parameters with no description among the decorators right above them."""
+    declared = re.findall(r"((?:^(?:[@\]}]|  ).*\n)*)^param (\w+)", text, re.M)
+    return [name for decorators, name in declared if "@description(" not in decorators]
 
 
 def azure_yaml(text: str, root: Path) -> list[str]:
     """What is wrong with azure.yaml: services, hosts, hooks."""
     document = yaml.safe_load(text)
-    found = []
-    unknown = set(document) - {
-        "name", "metadata", "requiredVersions", "infra", "services", "hooks",
-    }  # fmt: skip
-    found += [f"azure.yaml: unknown {key}" for key in sorted(unknown)]
+    found = list(azd.problems(document))
+    if found:
+        return found
     main = (root / "infra" / "main.bicep").read_text()
-    for name, service in document["services"].items():
-        if service.get("host") not in ("function", "containerapp"):
-            found.append(f"{name}: host {service.get('host')}")
+    for name in document["services"]:
         if f"serviceName: '{name}'" not in main:
             found.append(f"{name}: no resource has it as azd-service-name")
     for name, hook in document["hooks"].items():

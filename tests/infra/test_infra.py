@@ -46,6 +46,7 @@ MISTAKES = [
     ("rbac/landing-role.bicep", "restoreAccountName\n}", "accountName\n}"),
     ("main.bicep", "RESTORE_GUARD_TENANT", "RESTORE_GUARD"),
     ("main.bicep", "serverName: last(", "server: last("),
+    ("core/registry.bicep", "@description('Region.')\n", ""),
     ("app/dashboard.bicep", "displayName: 'Restores'", "displayNam: 'Restores'"),
     ("app/dashboard.bicep", "queries/attention.kql", "queries/attentions.kql"),
     ("core/registry.bicep", "adminUserEnabled: false", "adminUserEnabled: true"),
@@ -110,6 +111,11 @@ def test_azure_yaml_names_services_and_hooks_that_exist():
         ("  control:", "  app:"),
         ("postdeploy.sh", "deploy.sh"),
         ("services:", "service: {}\nservices:"),
+        ("name: pgvault-restore", "name: Pgvault_Restore"),
+        ("language: python", "languages: python"),
+        ("remoteBuild: true", "remoteBuild: 'yes'"),
+        ("shell: sh", "shell: bash"),
+        ("postdeploy:", "afterdeploy:"),
     ],
 )
 def test_a_mistake_in_azure_yaml_is_found(there, planted):
