@@ -233,7 +233,8 @@ def blob_created(event: str) -> None:
 )
 def task_reported(message: func.ServiceBusMessage) -> None:
     control = wiring.control()
-    with telemetry.span("report", str(message.application_properties.get("traceparent", ""))):
+    properties = message.application_properties or {}
+    with telemetry.span("report", str(properties.get("traceparent", ""))):
         flows.task_reported(control, message.get_body())
 
 

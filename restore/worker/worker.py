@@ -75,7 +75,7 @@ def work(worker: Worker, hold: Hold) -> None:
     """
     ticket = hold.ticket
     with telemetry.span(
-        f"task {ticket.task}",
+        f"task {_kind(ticket)}",
         hold.trace,
         telemetry.Kind.CONSUMER,
         restore_id=ticket.restore,
@@ -157,7 +157,7 @@ def _store(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) ->
 
 
 def _measure(ticket: Ticket, result: TaskResult, restore: Restore) -> None:
-    kind = ticket.task.partition("-")[0]
+    kind = _kind(ticket)
     code = result.failure.code if result.failure else ""
     telemetry.measure(
         telemetry.TASK_ATTEMPTS, 1, task=kind, outcome=result.result.value, error_type=code
@@ -183,7 +183,7 @@ def _attempt(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) 
         watched = Watched(ticket, job.stop, job.meter, worker.states, worker.records, worker.clock)
         with Watch(watched, worker.departure, worker.round_seconds):
             try:
-                found = _TASKS[ticket.task.partition("-")[0]](job)
+                found = _TASKS[_kind(ticket)](job)
             finally:
                 job.meter.leave()
         return replace(found, phases=_rounded(job.meter.seconds))
@@ -236,15 +236,18 @@ def _job(worker: Worker, ticket: Ticket, restore: Restore, held: ExitStack) -> J
     )
 
 
+def _kind(ticket: Ticket) -> str:
+    return ticket.task.partition("-")[0]
+
+
 def _rounded(phases: Mapping[str, float]) -> dict[str, float]:
     """Without what took no time that anybody would see."""
     return {name: round(took, 1) for name, took in phases.items() if took >= _SEEN_SECONDS}
 
 
 def _phase_over(ticket: Ticket, task: str, phase: str, began: float, ended: float) -> None:
-    kind = ticket.task.partition("-")[0]
     telemetry.past(phase, task, began, ended, restore_id=ticket.restore, restore_task=ticket.task)
-    telemetry.measure(telemetry.PHASE_DURATION, ended - began, task=kind, phase=phase)
+    telemetry.measure(telemetry.PHASE_DURATION, ended - began, task=_kind(ticket), phase=phase)
 
 
 def _login(worker: Worker, target: Target) -> Login:

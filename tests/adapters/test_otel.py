@@ -10,8 +10,11 @@ import pytest
 
 from restore import logs, telemetry
 from restore.adapters import otel
+from restore.adapters.recording import recorder
 from restore.errors import TargetError
+from restore.settings import read
 from tests.collector import Collector
+from tests.test_settings import SMALLEST
 
 PARENT = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-00"
 
@@ -112,7 +115,7 @@ def test_application_insights_is_told_the_same(collector):
         f"InstrumentationKey={'0' * 8}-0000-0000-0000-{'0' * 12};IngestionEndpoint={collector.url}"
     )
     telemetry.use(otel.OpenTelemetry("worker", otel.azure_monitor(string, None)))
-    with telemetry.span("task database-0", PARENT, telemetry.Kind.CONSUMER, restore_id="1" * 16):
+    with telemetry.span("task database", PARENT, telemetry.Kind.CONSUMER, restore_id="1" * 16):
         telemetry.measure(telemetry.DATABASE_BYTES, 7, engine="stream")
     telemetry.close()
     told = {each["data"]["baseType"]: each for each in collector.envelopes()}
@@ -121,6 +124,14 @@ def test_application_insights_is_told_the_same(collector):
     assert request["tags"]["ai.cloud.role"] == "restore.restore-worker"
     assert request["data"]["baseData"]["properties"]["restore.id"] == "1" * 16
     assert told["MetricData"]["data"]["baseData"]["metrics"][0]["name"] == "restore.database.bytes"
+
+
+@pytest.mark.parametrize("wrong", ["nonsense", "InstrumentationKey=short"])
+def test_what_nobody_understands_is_said_and_nobody_waits_for_it(caplog, wrong):
+    settings = read({**SMALLEST, "APPLICATIONINSIGHTS_CONNECTION_STRING": wrong})
+    assert recorder(settings, "worker") is None
+    said = [record.state for record in caplog.records if record.msg == "telemetry"]
+    assert said == ["nothing is recorded"]
 
 
 def test_where_nobody_listens_nothing_is_recorded():
