@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -67,6 +68,7 @@ def _up(console: Console, arguments: argparse.Namespace) -> int:
         _back_up(console, stack, arguments.scale)
         body = json.dumps(stack.request(), indent=2)
         url, key, target = stack.client.url, stack.client.key, stack.target
+        python = os.path.relpath(sys.executable)
         console.print(
             f"""
 The stack is up; Ctrl-C ends it. Restore with
@@ -74,9 +76,14 @@ The stack is up; Ctrl-C ends it. Restore with
 curl -sS -X POST {url}/api/restores -H 'x-functions-key: {key}' \\
   -H 'Content-Type: application/json' -d '{body}'
 
-see how it goes with (the Location of the answer says where)
+watch it in a browser, approve and undo (the page asks for that key)
 
-curl -sS {url}/api/restores -H 'x-functions-key: {key}'
+{url}/api/ui
+
+or in a terminal, from here
+
+export RESTORE_APP={url} RESTORE_KEY={key}
+{python} -m restore list
 
 and look at the result with
 
