@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.fakes import MemoryDocuments, MemoryLandingAccounts
 from tests.test_flows import POLICY, VAULT, World
 
 ACCOUNT = "/subscriptions/x/providers/Microsoft.Storage/storageAccounts/landing"
-SHUT = Access(cross_tenant=False, resources=())
+SHUT = Access(cross_tenant=False)
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_it_is_open_while_the_vault_writes_and_shut_before_a_worker_begins(world
     assert kept(world).users == (restore_id,)
     world.jump(restore_id, lambda restore: restore.task("prepare") is not None)
     assert now(world) == SHUT
-    assert kept(world) == Guard()
+    assert kept(world).users == ()
     assert world.end(restore_id).phase is Phase.SUCCEEDED
 
 
@@ -85,7 +86,7 @@ def test_who_comes_while_it_is_being_shut_waits_for_that(world):
     assert guarding.opened(world.control, restore).__class__.__name__ == "AccountAsked"
     assert now(world) == SHUT
     assert guarding.shut(world.control, restore).do is Do.SHUT
-    assert kept(world) == Guard()
+    assert not kept(world).closing
 
 
 def test_a_restore_that_nobody_knows_any_more_keeps_it_open_for_no_one(world):
@@ -117,3 +118,71 @@ def test_one_that_is_switched_off_meanwhile_says_so(world):
         guarding.shut(world.control, world.restore(restore_id))
     assert world.end(restore_id).phase is Phase.SUCCEEDED_WITH_WARNINGS
     assert any("landing account" in warning for warning in world.restore(restore_id).warnings)
+
+
+# ---- a cancel in the midst of opening ----------------------------------------------------------
+
+
+def cancelled_amid(world, monkeypatch, method, before):
+    """The id of a restore that is cancelled and shut around the first such call of its opening."""
+    called, done = getattr(world.accounts, method), []
+
+    def shuts():
+        if not done:
+            done.append(next(iter(world.states.summaries())).id)
+            flows.cancel(world.control, done[0])
+            for _ in range(2):
+                world.now += timedelta(seconds=POLICY.doubt_seconds + 1)
+                flows.tick(world.control)
+
+    def around(*arguments):
+        if before:
+            shuts()
+        answer = called(*arguments)
+        if not before:
+            shuts()
+        return answer
+
+    monkeypatch.setattr(world.accounts, method, around)
+    world.start()
+    monkeypatch.undo()
+    return done[0]
+
+
+@pytest.mark.parametrize("method", ["read", "write"])
+@pytest.mark.parametrize("before", [True, False])
+def test_one_that_is_cancelled_while_it_opens_is_shut_in_the_end(
+    world, monkeypatch, method, before
+):
+    """However late: also after it was seen shut for long, and what it was like is forgotten."""
+    restore_id = cancelled_amid(world, monkeypatch, method, before)
+    world.jump(restore_id, lambda restore: not restore.opened)
+    assert world.restore(restore_id).phase is Phase.CANCELLED
+    assert now(world) == SHUT
+    assert kept(world).users == ()
+    other = world.start("incident-2")
+    world.jump(other, lambda restore: restore.ended and not restore.opened)
+    assert now(world) == SHUT
+    assert kept(world) == Guard()
+
+
+def test_what_was_changed_is_forgotten_once_it_has_been_shut_for_long(world):
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: now(world).lets_in(VAULT))
+    flows.cancel(world.control, restore_id)
+    world.jump(restore_id, lambda restore: kept(world).shut_since is not None)
+    assert kept(world).crossed
+    world.accounts.write(ACCOUNT, SHUT.letting_in(VAULT))  # it was on its way all the time
+    world.jump(restore_id, lambda restore: not restore.opened)
+    assert now(world) == SHUT
+    assert kept(world) == Guard()
+
+
+def test_a_change_by_others_is_told(world, caplog):
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: restore.job is not None)
+    world.accounts.write(ACCOUNT, replace(now(world), cross_tenant=False))
+    world.jump(restore_id, lambda restore: restore.task("prepare") is not None)
+    said = [record.state for record in caplog.records if record.message == "landing account"]
+    assert "changed by others" in said
+    assert now(world) == SHUT

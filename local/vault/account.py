@@ -18,6 +18,8 @@ class Account:
             "networkAcls": {"bypass": "AzureServices", "defaultAction": "Allow"},
         }
 
+        self.denied: frozenset[str] = frozenset()  # methods that the caller has no right to
+
     def shut(self) -> None:
         self.properties = {
             "allowCrossTenantReplication": False,

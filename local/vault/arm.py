@@ -184,11 +184,13 @@ class Api:
         return Response(200, self._vault.account.document(self._landing_account(request)))
 
     def change_account(self, request: Request) -> Response:
-        account = self._landing_account(request)
+        account = self._landing_account(request, "PATCH")
         self._vault.account.change(request.body)
         return Response(200, self._vault.account.document(account))
 
-    def _landing_account(self, request: Request) -> str:
+    def _landing_account(self, request: Request, method: str = "GET") -> str:
+        if method in self._vault.account.denied:
+            raise Refusal(403, "AuthorizationFailed", "The client has no authorization to do that.")
         if request.path.lower() != self._vault.landing_account_id.lower():
             raise faults.not_found(request.path)
         return request.path

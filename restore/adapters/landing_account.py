@@ -43,19 +43,19 @@ class LandingAccounts:
         with self._client(account) as client:
             properties = self._properties(client, account)
         network = properties.get("networkAcls") or {}
-        if str(network.get("defaultAction", "Allow")).lower() == "allow":
-            resources = None
-        else:
-            resources = tuple(str(rule["resourceId"]).lower() for rule in _rules(network))
-        return Access(bool(properties.get("allowCrossTenantReplication")), resources)
+        return Access(
+            cross_tenant=bool(properties.get("allowCrossTenantReplication")),
+            resources=tuple(str(rule["resourceId"]).lower() for rule in _rules(network)),
+            open_network=str(network.get("defaultAction", "Allow")).lower() == "allow",
+        )
 
     def write(self, account: str, access: Access) -> None:
         """Network rules are written as a whole, so all others are read just before."""
         with self._client(account) as client:
             network = dict(self._properties(client, account).get("networkAcls") or {})
             body: dict[str, Any] = {"allowCrossTenantReplication": access.cross_tenant}
-            if access.resources is not None:
-                known = {str(rule["resourceId"]).lower(): rule for rule in _rules(network)}
+            known = {str(rule["resourceId"]).lower(): rule for rule in _rules(network)}
+            if set(known) != set(access.resources):
                 network["resourceAccessRules"] = [
                     known.get(each, {"tenantId": self._tenant, "resourceId": each})
                     for each in access.resources

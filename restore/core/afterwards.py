@@ -108,6 +108,9 @@ class Afterwards(Decider):
                 return self.again(restore, Do.UNTUNE, self.policy.settle_seconds)
             case ParametersSet(Do.UNTUNE) if self.pending(Do.UNTUNE):
                 return replace(self.without(restore, Do.UNTUNE), tuned=())
+            case AccountAsked(Do.OPEN) | AccountIs(Do.OPEN) if not self.pending(Do.SHUT):
+                # Too late: it was under way when the restore was stopped.
+                return self.again(replace(restore, opened=True), Do.SHUT, 0)
             case AccountAsked(Do.SHUT) if self.pending(Do.SHUT):
                 return self.again(restore, Do.SHUT, self.policy.settle_seconds)
             case AccountIs(Do.SHUT) if self.pending(Do.SHUT):

@@ -1,7 +1,8 @@
 """The landing account, closed to Azure Backup except while a vault writes into it.
 
 What was changed to open it is kept in a document, with the restores that need it open; whoever
-leaves last puts that back, and nothing else: others may have changed the account meanwhile.
+leaves last puts that back, and nothing else: others may have changed the account meanwhile. It is
+kept on for a while after that: a change that was on its way then may still arrive.
 Source: learn.microsoft.com/azure/backup, "Restore Azure Database for PostgreSQL - Flexible Server":
 the account has to allow cross-tenant replication, and its network to let the vault in.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from restore.core.shape import shape
@@ -21,20 +23,20 @@ DOCUMENT = "landing-guard.json"
 class Access:
     """Who gets into the account: another tenant's services; by resource id, through its network.
 
-    `resources` is None where the network is open to all.
+    `open_network`: everybody gets through, whatever `resources` says.
     """
 
     cross_tenant: bool
-    resources: tuple[str, ...] | None = None
+    resources: tuple[str, ...] = ()
+    open_network: bool = False
 
     def lets_in(self, vault: str) -> bool:
-        return self.cross_tenant and (self.resources is None or vault.lower() in self.resources)
+        return self.cross_tenant and (self.open_network or vault.lower() in self.resources)
 
     def letting_in(self, vault: str) -> Access:
-        resources = self.resources
-        if resources is not None and vault.lower() not in resources:
-            resources = (*resources, vault.lower())
-        return Access(True, resources)
+        if self.open_network or vault.lower() in self.resources:
+            return replace(self, cross_tenant=True)
+        return replace(self, cross_tenant=True, resources=(*self.resources, vault.lower()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +47,35 @@ class Guard:
     crossed: bool = False  # cross-tenant replication was off
     added: tuple[str, ...] = ()  # resources that the network did not let in
     closing: bool = False
+    shut_since: datetime | None = None  # it has been seen shut, and nobody needed it since
     version: Literal[1] = 1
 
     def joined(self, restore_id: str, access: Access, vault: str) -> Guard:
         """With one more who needs it. To be stored before anything is changed."""
-        wanted = access.letting_in(vault)
-        new = set(wanted.resources or ()) - set(access.resources or ())
+        new = set(access.letting_in(vault).resources) - set(access.resources)
         return replace(
             self,
             users=tuple(sorted({*self.users, restore_id})),
             crossed=self.crossed or not access.cross_tenant,
             added=tuple(sorted({*self.added, *new})),
+            shut_since=None,
         )
 
     def left(self, restore_id: str, known: Collection[str]) -> Guard:
-        """With one less. Restores that nobody knows any more need nothing."""
+        """With one less. Of the others those count that are `known` to need it still."""
         users = tuple(user for user in self.users if user != restore_id and user in known)
-        return replace(self, users=users, closing=not users)
+        return replace(self, users=users)
 
     def shut(self, access: Access) -> Access:
         """The account as it was, as far as it was changed for us."""
-        resources = access.resources
-        if resources is not None:
-            resources = tuple(each for each in resources if each not in self.added)
-        return Access(access.cross_tenant and not self.crossed, resources)
+        resources = tuple(each for each in access.resources if each not in self.added)
+        cross_tenant = access.cross_tenant and not self.crossed
+        return replace(access, cross_tenant=cross_tenant, resources=resources)
+
+    def was_changed(self, access: Access) -> bool:
+        """Has somebody else put back a part of it, while it was to be open?"""
+        is_less = self.crossed and not access.cross_tenant
+        return is_less or not set(self.added) <= set(access.resources)
 
 
 def encode(guard: Guard) -> bytes:

@@ -127,7 +127,7 @@ class _Life(Decider):
             case AccountIs(Do.OPEN) if self.pending(Do.OPEN):
                 return self.next(restore, Do.OPEN, Do.VALIDATE)
             case AccountIs(Do.SHUT) if self.pending(Do.SHUT):
-                return self.next(replace(restore, opened=False), Do.SHUT, Do.CLAIM)
+                return self.next(restore, Do.SHUT, Do.CLAIM)  # and looked at again after the end
             case Accepted(Do.VALIDATE, operation) if self.pending(Do.VALIDATE):
                 asked = replace(restore, operation=operation)
                 return self.next(asked, Do.VALIDATE, Do.POLL_VALIDATION)

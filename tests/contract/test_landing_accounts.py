@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from local.vault import LocalVault
+from restore.adapters.azure_errors import AccessError
 from restore.adapters.credentials import credential
 from restore.adapters.landing_account import LandingAccounts as RealLandingAccounts
 from restore.core.guard import Access
@@ -15,7 +16,7 @@ from tests.fakes import MemoryLandingAccounts
 
 STORAGE = "UseDevelopmentStorage=true"
 TENANT = "00000000-0000-0000-0000-00000000000a"
-SHUT = Access(cross_tenant=False, resources=())
+SHUT = Access(cross_tenant=False)
 
 
 @dataclass
@@ -48,7 +49,7 @@ def test_it_is_opened_to_a_vault_and_shut_again(held):
 
 
 def test_a_network_that_is_open_to_all_stays_so(held):
-    held.accounts.write(held.id, Access(cross_tenant=True))
+    held.accounts.write(held.id, Access(cross_tenant=True, open_network=True))
     assert held.accounts.read(held.id).cross_tenant
 
 
@@ -71,13 +72,18 @@ def test_everything_else_of_the_account_stays_as_it_is():
         assert network["ipRules"] == [{"value": "203.0.113.7", "action": "Allow"}]
         assert network["bypass"] == "AzureServices"
         vault.account.properties["networkAcls"] = {"defaultAction": "Allow"}
-        assert accounts.read(vault.landing_account_id).resources is None
-        accounts.write(vault.landing_account_id, Access(cross_tenant=False))
+        assert accounts.read(vault.landing_account_id) == Access(True, open_network=True)
+        accounts.write(vault.landing_account_id, Access(False, open_network=True))
         assert vault.account.properties["networkAcls"] == {"defaultAction": "Allow"}
 
 
-def test_who_may_not_change_it_is_told_which_right_is_missing():
+@pytest.mark.parametrize("denied", ["GET", "PATCH"])
+def test_who_may_not_change_it_is_told_which_right_is_missing(denied):
     with LocalVault(None, STORAGE) as vault:
-        accounts = RealLandingAccounts(vault.url, TENANT, credential(), local=False)
-        with pytest.raises(Exception, match=r"landing account"):
-            accounts.read(vault.landing_account_id)
+        vault.account.shut()
+        vault.account.denied = frozenset({denied})
+        accounts = RealLandingAccounts(vault.url, TENANT, credential(), local=True)
+        with pytest.raises(AccessError, match="landing account") as denial:
+            accounts.write(vault.landing_account_id, Access(cross_tenant=True))
+        assert "Microsoft.Storage/storageAccounts/read and write" in denial.value.hint
+        assert not vault.account.properties["allowCrossTenantReplication"]

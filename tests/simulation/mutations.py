@@ -74,22 +74,19 @@ MUTATIONS = (
     ),
     Mutation(
         "the landing account is shut though others need it open",
-        "restore.core.guard",
-        "closing=not users)",
-        "closing=True)",
+        "restore.guarding",
+        "    if left.users:\n",
+        "    if False:\n",
     ),
     Mutation(
         "the landing account is changed before it is noted what it was",
         "restore.guarding",
-        "    kept.store(control, kept.guard.joined(restore.id, access, vault))\n"
-        "    if access.lets_in(vault):\n"
-        "        return AccountIs(Do.OPEN)\n"
-        "    doors.accounts.write(doors.account, access.letting_in(vault))\n",
+        "    access = doors.accounts.read(doors.account)\n    kept.store(",
+        "    access = doors.accounts.read(doors.account)\n"
         "    if not access.lets_in(vault):\n"
         "        doors.accounts.write(doors.account, access.letting_in(vault))\n"
         "        return AccountAsked(Do.OPEN)\n"
-        "    kept.store(control, kept.guard.joined(restore.id, access, vault))\n"
-        "    return AccountIs(Do.OPEN)\n",
+        "    kept.store(",
     ),
     Mutation(
         "the landing account of a restore that stopped is left open",

@@ -43,7 +43,7 @@ SERVER = f"{GROUP}/Microsoft.DBforPostgreSQL/flexibleServers/pg1"
 HOST = "pg2.example.com:5432"
 LISTENER = "ops.example.com"
 ACCOUNT = f"{GROUP}/Microsoft.Storage/storageAccounts/landing"
-SHUT = Access(cross_tenant=False, resources=())
+SHUT = Access(cross_tenant=False)
 INSTANCE = Instance(VAULT, "pg1-0c0ffee0", SERVER, "westeurope", "ProtectionConfigured")
 
 POLICY = Policy(
@@ -187,6 +187,29 @@ class WatchedLanding(MemoryLanding):
         super().delete(url, restore_id)
 
 
+class SlowAccounts(MemoryLandingAccounts):
+    """The management API takes its time, and a change may arrive though who asked for it died."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__({ACCOUNT: SHUT})
+        self._world = world
+
+    def read(self, account: str) -> Access:
+        self._wait()
+        found = super().read(account)
+        self._wait()
+        return found
+
+    def write(self, account: str, access: Access) -> None:
+        self._wait()
+        self.accounts[account] = access
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._world.is_troubled and self._world.scheduler.running is not None:
+            self._world.scheduler.sleep(self._world.scheduler.random.choice((0.1, 0.5, 30.0)))
+
+
 class Listener(MemoryCaller):
     """Somebody's service, which may be away for the first hours."""
 
@@ -247,7 +270,7 @@ class World:
         self.vault.back_up(INSTANCE, point, files)
         self.bus = MemoryBus(clock=self.scheduler.clock, lock_seconds=LOCK_SECONDS)
         self.documents = MemoryDocuments()
-        self.accounts = MemoryLandingAccounts({ACCOUNT: SHUT})
+        self.accounts = SlowAccounts(self)
         self.caller = Listener(self, chance.choice((0.0, 0.0, 3 * 3600.0)))
         self.story: list[str] = []
         self.asked: dict[str, str] = {}  # restore id -> what was asked of it, in the end
@@ -355,7 +378,11 @@ class World:
         self.story.append(f"{self.scheduler.seconds:9.1f} {restore.id} is asked for, then {wish}")
         self.asked[restore.id] = wish
         if wish == "cancel":
-            self.scheduler.sleep(chance.uniform(0, 2000))
+            if chance.random() < 0.5:  # while the account is being opened
+                self._until(restore.id, lambda r: r.opened or r.ended, 1.0)
+                self.scheduler.sleep(chance.uniform(0, 90))
+            else:
+                self.scheduler.sleep(chance.uniform(0, 2000))
             self._insist(lambda: flows.cancel(self.control, restore.id))
         if body["approval"] == "required" and wish != "nothing":
             self._until(restore.id, lambda r: r.phase is Phase.AWAITING_APPROVAL or r.ended)
@@ -374,9 +401,11 @@ class World:
     def _one_caller_less(self) -> None:
         self._callers -= 1
 
-    def _until(self, restore_id: str, is_there: Callable[[Restore], bool]) -> None:
+    def _until(
+        self, restore_id: str, is_there: Callable[[Restore], bool], step_seconds: float = 60.0
+    ) -> None:
         while not is_there(self.states.load(restore_id).restore):
-            self.scheduler.sleep(60.0)
+            self.scheduler.sleep(step_seconds)
 
     def _insist(self, call: Callable[[], Restore]) -> Restore:
         """A caller who repeats the request until it is answered."""
