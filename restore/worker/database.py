@@ -55,7 +55,7 @@ def run(job: Job) -> TaskResult:
     except RestoreError as exc:
         if not (step.engine is Engine.STREAM and isinstance(exc, TransientError)):
             with suppress(psycopg.Error):  # the fence may be gone; whoever comes next sees to it
-                drop(connection, step.staging)
+                fence.drop(connection, step.staging)
         raise
     uncounted = f"database {step.name!r}: its rows come by INSERT: nothing says how many to expect"
     return job.done(
@@ -67,12 +67,6 @@ def run(job: Job) -> TaskResult:
     )
 
 
-def drop(connection: Connection, database: str) -> None:
-    """Drop a staging database, with the sessions a dead worker left in it. Safe to repeat."""
-    statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
-    connection.execute(statement.format(sql.Identifier(database)))
-
-
 def _stage(job: Job, connection: Connection, step: DatabaseStep) -> tuple[str, ...]:
     """A staging database: the one that the engine has begun, or a new one; warnings."""
     job.meter.enter("creating")
@@ -81,7 +75,7 @@ def _stage(job: Job, connection: Connection, step: DatabaseStep) -> tuple[str, .
         if step.engine is Engine.STREAM and _is_begun(job, step.staging):
             fence.end_sessions(connection, step.staging)
             return ()
-    drop(connection, step.staging)
+    fence.drop(connection, step.staging)
     return _create(connection, step)
 
 

@@ -20,6 +20,7 @@ from restore.adapters.tools import Child, Client, add_argv, dump_schemas_argv
 from restore.core.plan import DatabaseStep
 from restore.core.side import renamed
 from restore.errors import DataLossError, ExecutionError, TargetError, ToolError
+from restore.worker import fence
 from restore.worker.job import Job
 
 _OUR_LEDGER = "_restore_ledger"
@@ -60,8 +61,7 @@ def publish(job: Job, connection: Connection, step: DatabaseStep) -> None:
         _copy(job, step, names)
     _compare(job, step, names)
     with job.using(connection):
-        form = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
-        connection.execute(form.format(sql.Identifier(step.staging)))
+        fence.drop(connection, step.staging)
 
 
 def is_there(job: Job, step: DatabaseStep) -> bool:

@@ -169,11 +169,11 @@ def drop(connection: Connection, oid: int, name: str) -> None:
     row = connection.execute(found, (oid, name)).fetchone()
     if row is None:
         return
-    identifier = sql.Identifier(name)
     with _named(connection, name, "to drop it"):
         if row[0]:
-            connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(identifier))
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+            form = sql.SQL("ALTER DATABASE {} IS_TEMPLATE false")
+            connection.execute(form.format(sql.Identifier(name)))
+        fence.drop(connection, name)
 
 
 @contextmanager

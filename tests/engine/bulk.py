@@ -82,7 +82,8 @@ class Bulk:
         return name
 
     def drop(self, database: str) -> None:
-        self.rows(f"DROP DATABASE {database} WITH (FORCE)")
+        """By the superuser, whose own sessions may not have ended yet."""
+        self.configure(f"DROP DATABASE {database} WITH (FORCE)")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import psycopg
 import pytest
 
@@ -44,6 +46,18 @@ def test_a_cancel_takes_back_databases_roles_and_memberships(bench, dump):
     restore = bench.finish()
     assert (restore.phase, restore.task("cleanup").attempt) == (Phase.CANCELLED, 1)
     assert (bench.databases(), bench.roles(), bench.memberships()) == before
+
+
+def test_a_superuser_who_looks_in_for_a_moment_keeps_no_database(proven, target):
+    """The provider's monitoring does, and whoever is no superuser may not end its sessions."""
+    proven.rows(f"CREATE DATABASE {CRM}")  # so finish fails
+    proven.until("cleanup")
+    visitor = psycopg.connect(target.superuser_conninfo(proven.restore.plan.databases[0].staging))
+    threading.Timer(1.0, visitor.close).start()
+    restore = proven.finish()
+    proven.rows(f"DROP DATABASE {CRM}")
+    assert (restore.phase, restore.debts) == (Phase.FAILED, ())
+    assert (proven.databases(), proven.roles(), proven.memberships()) == proven.before
 
 
 def test_a_membership_that_somebody_took_away_does_not_keep_a_database(proven):
