@@ -20,3 +20,6 @@ az deployment group create --output none --name blob-created \
     --parameters functionAppName="$AZURE_FUNCTION_APP_NAME" systemTopicName="$RESTORE_SYSTEM_TOPIC_NAME" \
     restoreAccountName="$RESTORE_STORAGE_ACCOUNT_NAME" deadLetterContainerName="$RESTORE_DEAD_LETTER_CONTAINER" ||
     failed "see the message above; is blob_created in the function app, and are you Contributor of the group?"
+
+echo "blob_created is subscribed. Is all well? ${RESTORE_APP:-https://$AZURE_FUNCTION_APP_NAME.azurewebsites.net}/api/health"
+echo "What is left: a login for the worker on each target server (docs/database-login.md), and a first plan (docs/deploy.md)."
