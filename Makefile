@@ -28,9 +28,9 @@ check: .venv/.ready ## format, lint, types, layers
 	.venv/bin/lint-imports --no-cache
 	@$(MAKE) --no-print-directory infra-check
 
-infra-check: .venv/.ready ## Bicep, azure.yaml and hooks, without Azure
+infra-check: .venv/.ready ## Bicep, azure.yaml, hooks, image, workflows, without Azure
 	@$(PYTHON) -c 'import tree_sitter_bicep' 2>/dev/null || { echo "infra-check skipped: no tree-sitter-bicep here"; exit 0; }; \
-		$(PYTHON) -m pytest tests/infra -p no:cacheprovider
+		$(PYTHON) -m pytest tests/infra tests/image -p no:cacheprovider
 
 test: setup ## unit, contract and end-to-end tests
 	$(PYTHON) -m pytest tests/core -n 2 --cov=restore.core --cov-branch --cov-report= --cov-fail-under=100

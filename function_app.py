@@ -147,11 +147,12 @@ def list_drills(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route("drills/{name}", methods=["POST"])
-def start_drill(req: func.HttpRequest) -> func.HttpResponse:
+def start_drill(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """202 as for a restore: it is one."""
 
     def answer() -> func.HttpResponse:
-        restore = drilling.drill(wiring.control(), req.route_params["name"])
+        with telemetry.span("drill", _trace(req, context)):
+            restore = drilling.drill(wiring.control(), req.route_params["name"])
         base = _base(req).rpartition("/drills/")[0]
         where = f"{base}/restores/{restore.id}/operation{_code(req)}"
         headers = {"Location": where, "Operation-Location": where, "Retry-After": "10"}
@@ -161,7 +162,7 @@ def start_drill(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route("alerts", methods=["POST", "OPTIONS"])
-def alerts(req: func.HttpRequest) -> func.HttpResponse:
+def alerts(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """202 if an alert starts a restore, 200 if none does; `?dryRun=true` only says what would be.
 
     OPTIONS is how Event Grid asks whether CloudEvents may come.
@@ -174,7 +175,8 @@ def alerts(req: func.HttpRequest) -> func.HttpResponse:
             allowed = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"}
             return func.HttpResponse(status_code=200, headers=allowed)
         dry_run = req.params.get("dryRun", "").lower() == "true"
-        found = alerting.alerted(wiring.control(), req.get_body(), dry_run=dry_run)
+        with telemetry.span("alert", _trace(req, context)):
+            found = alerting.alerted(wiring.control(), req.get_body(), dry_run=dry_run)
         if isinstance(found, Handshake):
             return _json({"validationResponse": found.code})
         started = not dry_run and any(decision.action == "start" for decision in found)
@@ -234,8 +236,8 @@ def blob_created(event: str) -> None:
 def task_reported(message: func.ServiceBusMessage) -> None:
     control = wiring.control()
     properties = message.application_properties or {}
-    with telemetry.span("report", str(properties.get("traceparent", ""))):
-        flows.task_reported(control, message.get_body())
+    trace = str(properties.get("traceparent", ""))
+    flows.task_reported(control, message.get_body(), trace)
 
 
 @app.timer_trigger("timer", schedule="%TICK_SCHEDULE%")

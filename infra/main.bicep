@@ -6,7 +6,7 @@ targetScope = 'subscription'
 param environmentName string
 
 @minLength(1)
-@description('Region. Must be the region of the Backup vault unless cross-region restore is used.')
+@description('Region: that of the Backup vault; for cross-region restores the paired one.')
 @metadata({
   azd: {
     type: 'location'
@@ -18,7 +18,7 @@ param location string
 @description('Resource id of the existing Microsoft.DataProtection/backupVaults resource.')
 param backupVaultResourceId string
 
-@description('Put the apps in a virtual network and the host storage, Key Vault behind private endpoints.')
+@description('Put the apps in a virtual network with private endpoints; the host storage is then reached by them alone.')
 param vnetEnabled bool = false
 
 @description('Image of the restore worker. azd fills it on deploy; empty uses a public placeholder.')
@@ -274,7 +274,7 @@ module landingRole 'rbac/landing-role.bicep' = if (landingGuard) {
   name: 'landing-role'
   scope: rg
   params: {
-    roleName: 'Postgres restore landing guard (${environmentName})'
+    roleName: 'Postgres restore landing guard (${token})'
     restoreAccountName: storage.outputs.restoreName
     controlPrincipalId: identities.outputs.controlPrincipalId
   }
@@ -284,7 +284,7 @@ module serverRole 'rbac/server-role.bicep' = [for (id, number) in tunable: {
   name: 'server-role-${number}'
   scope: resourceGroup(split(trim(id), '/')[2], split(trim(id), '/')[4])
   params: {
-    roleName: 'Postgres restore parameters of ${last(split(trim(id), '/'))} (${environmentName})'
+    roleName: 'Postgres restore parameters of ${last(split(trim(id), '/'))} (${token})'
     serverName: last(split(trim(id), '/'))
     controlPrincipalId: identities.outputs.controlPrincipalId
   }
@@ -294,7 +294,7 @@ module restoreRole 'rbac/restore-role.bicep' = {
   name: 'restore-role'
   scope: resourceGroup(vaultParts[2], vaultParts[4])
   params: {
-    roleName: 'Postgres vault restore (${environmentName})'
+    roleName: 'Postgres vault restore (${token})'
     backupVaultName: last(vaultParts)
     controlPrincipalId: identities.outputs.controlPrincipalId
   }
@@ -343,4 +343,6 @@ output SERVICE_WORKER_NAME string = worker.outputs.name
 output RESTORE_STORAGE_ACCOUNT_NAME string = storage.outputs.restoreName
 output RESTORE_DEAD_LETTER_CONTAINER string = storage.outputs.deadLetterContainerName
 output RESTORE_SYSTEM_TOPIC_NAME string = events.outputs.topicName
+output RESTORE_STATE_ACCOUNT_NAME string = storage.outputs.hostName
+output RESTORE_KEY_VAULT_NAME string = vault.outputs.name
 output SERVICE_BUS_NAMESPACE string = bus.outputs.fullyQualifiedNamespace

@@ -29,7 +29,7 @@ from restore.core.events import (
 )
 from restore.core.messages import REPORTS
 from restore.core.plan import Plan
-from restore.core.request import Source, approval, fingerprint, parse
+from restore.core.request import RestoreRequest, Source, approval, fingerprint, parse
 from restore.core.state import FINAL, Command, Do, Phase, Restore, UndoState
 from restore.core.status import operation, status
 from restore.errors import (
@@ -94,16 +94,16 @@ def start(control: Control, body: bytes, key: str | None = None, trace: str = ""
     `trace` is the caller's span, if it has one.
     Raises RequestError, NotAllowedError, KeyReusedError; then nothing was stored.
     """
-    with telemetry.span("start", trace):
-        return _start(control, body, key)
-
-
-def _start(control: Control, body: bytes, key: str | None) -> Restore:
     request = parse(body)
     check_allowed(control, request)
     if key is None:
         check_free(control, request)
     restore_id = id_of(key) if key else secrets.token_hex(8)
+    with telemetry.span("start", trace, restore_id=restore_id):
+        return _start(control, request, restore_id)
+
+
+def _start(control: Control, request: RestoreRequest, restore_id: str) -> Restore:
     container = request.source.container or control.landing.url(CONTAINER_PREFIX + restore_id)
     restore = life.begin(restore_id, request, container, control.clock(), control.policy)
     restore = replace(restore, trace=telemetry.here())
@@ -290,10 +290,11 @@ def file_landed(control: Control, event: str | bytes) -> None:
         log.warning("no restore for file", extra={"restore": restore_id, "blob": landed.name})
 
 
-def task_reported(control: Control, body: bytes) -> None:
-    """A worker stored a result. What is no report, or of no restore, is set aside with its reason:
+def task_reported(control: Control, body: bytes, trace: str = "") -> None:
+    """A worker stored a result. `trace` is the span it reported from, if it has one.
 
-    the trigger's host could only deliver it again and again.
+    What is no report, or of no restore, is set aside with its reason: the trigger's host could only
+    deliver it again and again.
     """
     try:
         report = messages.decode_report(body)
@@ -308,7 +309,8 @@ def task_reported(control: Control, body: bytes) -> None:
             f"result of {report.message_id}: expected one in storage, found none",
             "workers store a result before they report it: was the state container changed?",
         )
-    _carry_on(control, _apply(control, report.restore, Reported(result), known))
+    with telemetry.span("report", trace, restore_id=report.restore, restore_task=report.task):
+        _carry_on(control, _apply(control, report.restore, Reported(result), known))
 
 
 def tick(control: Control) -> int:

@@ -19,7 +19,7 @@ from restore.core import guard
 from restore.core.events import AccountAsked, AccountIs
 from restore.core.guard import Access, Guard
 from restore.core.state import Do, Restore
-from restore.errors import ConflictError, NotFoundError
+from restore.errors import ConflictError, NotFoundError, RestoreError
 
 log = logging.getLogger("restore")
 
@@ -40,8 +40,13 @@ def opened(control: Control, restore: Restore) -> AccountAsked | AccountIs:
     if access.lets_in(vault):
         return AccountIs(Do.OPEN)
     log.info("landing account", extra={"restore": restore.id, "state": "opening"})
-    doors.accounts.write(doors.account, access.letting_in(vault))
-    if not _is_wanted(control, restore):
+    try:
+        doors.accounts.write(doors.account, access.letting_in(vault), access)
+        wanted = _is_wanted(control, restore)
+    except RestoreError:  # it may have been carried out
+        _note_again(control, restore, access)
+        raise
+    if not wanted:
         _note_again(control, restore, access)
     return AccountAsked(Do.OPEN)
 
@@ -56,12 +61,16 @@ def shut(control: Control, restore: Restore) -> AccountAsked | AccountIs:
         return AccountIs(Do.SHUT)
     access = doors.accounts.read(doors.account)
     wanted = left.shut(access)
+    if kept.guard.users and left.was_changed(access):
+        about = {"restore": restore.id, "state": "changed by others"}
+        log.warning("landing account", extra=about)
     if wanted != access:
-        if kept.guard.users and left.was_changed(access):
-            about = {"restore": restore.id, "state": "changed by others"}
-            log.warning("landing account", extra=about)
         kept.write(control, replace(left, closing=True, shut_since=None))
-        doors.accounts.write(doors.account, wanted)
+        try:
+            doors.accounts.write(doors.account, wanted, access)
+        except RestoreError:
+            _let_others_open(control)
+            raise
         log.info("landing account", extra={"restore": restore.id, "state": "shutting"})
         return AccountAsked(Do.SHUT)
     now, since = control.clock(), left.shut_since
@@ -71,6 +80,13 @@ def shut(control: Control, restore: Restore) -> AccountAsked | AccountIs:
         return AccountIs(Do.SHUT)
     kept.write(control, replace(left, closing=False, shut_since=since or now))
     return AccountAsked(Do.SHUT) if restore.ended else AccountIs(Do.SHUT)
+
+
+def _let_others_open(control: Control) -> None:
+    """Whoever waits for its closing would wait for as long as it cannot be closed."""
+    kept = _kept(control)
+    with suppress(ConflictError):  # somebody else is at it
+        kept.store(control, replace(kept.guard, closing=False))
 
 
 def _note_again(control: Control, restore: Restore, before: Access) -> None:

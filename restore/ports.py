@@ -223,10 +223,9 @@ class LandingAccounts(Protocol):
     def read(self, account: str) -> Access:
         """As it is now. Raises NotFoundError for an unknown account."""
 
-    def write(self, account: str, access: Access) -> None:
-        """Begin to change it, and nothing else of the account; `read` shows it once it is so.
-
-        Safe to repeat.
+    def write(self, account: str, access: Access, was: Access) -> None:
+        """Begin to change what differs from what it `was`, and nothing else of the account; `read`
+        shows it once it is so. What others changed since it was so stays. Safe to repeat.
         """
 
 

@@ -124,9 +124,8 @@ class MemoryLandingAccounts:
         except KeyError:
             raise NotFoundError(f"landing account {account}: expected one, found none") from None
 
-    def write(self, account: str, access: Access) -> None:
-        self.read(account)
-        self.accounts[account] = access
+    def write(self, account: str, access: Access, was: Access) -> None:
+        self.accounts[account] = access.since(was, self.read(account))
 
 
 class MemoryDocuments:

@@ -82,7 +82,7 @@ def test_who_comes_while_it_is_being_shut_waits_for_that(world):
     restore = world.restore(restore_id)
     etag = world.documents.read(guard.DOCUMENT).etag
     world.documents.write(guard.DOCUMENT, guard.encode(Guard(crossed=True, closing=True)), etag)
-    world.accounts.write(ACCOUNT, SHUT)
+    world.accounts.accounts[ACCOUNT] = SHUT
     assert guarding.opened(world.control, restore).__class__.__name__ == "AccountAsked"
     assert now(world) == SHUT
     assert guarding.shut(world.control, restore).do is Do.SHUT
@@ -100,7 +100,7 @@ def test_a_restore_that_nobody_knows_any_more_keeps_it_open_for_no_one(world):
 
 
 def test_what_it_was_is_known_before_it_is_changed(world, monkeypatch):
-    def dies(account, access):
+    def dies(*_):
         raise TransientError("landing account: expected an answer, found none")
 
     monkeypatch.setattr(world.accounts, "write", dies)
@@ -172,16 +172,50 @@ def test_what_was_changed_is_forgotten_once_it_has_been_shut_for_long(world):
     flows.cancel(world.control, restore_id)
     world.jump(restore_id, lambda restore: kept(world).shut_since is not None)
     assert kept(world).crossed
-    world.accounts.write(ACCOUNT, SHUT.letting_in(VAULT))  # it was on its way all the time
+    world.accounts.accounts[ACCOUNT] = SHUT.letting_in(VAULT)  # it was on its way all the time
     world.jump(restore_id, lambda restore: not restore.opened)
     assert now(world) == SHUT
     assert kept(world) == Guard()
 
 
+def test_one_that_cannot_be_shut_keeps_nobody_else_from_opening_it(world, monkeypatch):
+    first = world.start()
+    world.jump(first, lambda restore: now(world).lets_in(VAULT))
+    with monkeypatch.context() as patch:
+
+        def denied(*_):
+            raise TransientError("the management API is away")
+
+        patch.setattr(world.accounts, "write", denied)
+        flows.cancel(world.control, first)
+        assert not kept(world).closing
+    second = world.start("incident-2")
+    world.jump(second, lambda restore: restore.job is not None)
+    assert now(world).lets_in(VAULT)
+
+
+def test_a_change_that_was_carried_out_though_it_was_not_answered_is_put_back(world, monkeypatch):
+    called = world.accounts.write
+
+    def lost(*arguments):
+        flows.cancel(world.control, next(iter(world.states.summaries())).id)
+        for _ in range(2):
+            world.now += timedelta(seconds=POLICY.doubt_seconds + 1)
+            flows.tick(world.control)
+        monkeypatch.undo()
+        called(*arguments)
+        raise TransientError("no answer")
+
+    monkeypatch.setattr(world.accounts, "write", lost)
+    restore_id = world.start()
+    world.jump(restore_id, lambda restore: restore.ended and not restore.opened)
+    assert now(world) == SHUT
+
+
 def test_a_change_by_others_is_told(world, caplog):
     restore_id = world.start()
     world.jump(restore_id, lambda restore: restore.job is not None)
-    world.accounts.write(ACCOUNT, replace(now(world), cross_tenant=False))
+    world.accounts.accounts[ACCOUNT] = replace(now(world), cross_tenant=False)
     world.jump(restore_id, lambda restore: restore.task("prepare") is not None)
     said = [record.state for record in caplog.records if record.message == "landing account"]
     assert "changed by others" in said

@@ -24,12 +24,13 @@ resource logs 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
 resource saved 'Microsoft.OperationalInsights/workspaces/savedSearches@2025-02-01' = [for query in queries: {
   parent: logs
   name: 'restore-${query.name}'
-  properties: {
+  properties: any({
+    etag: '*' // else a second deployment is a conflict; the types do not have it here
     category: 'Restore'
     displayName: query.title
     query: query.text
     version: 2
-  }
+  })
 }]
 
 // Source of the form: learn.microsoft.com/azure/azure-monitor/visualize/workbooks-automate

@@ -115,6 +115,7 @@ _BY_TEXT: Mapping[str, str] = {
     "already associated with the backup instance": "UserErrorDatasourceSoftDeleted",
 }
 _ACCESS = REMEDIES["AuthorizationFailed"]
+NO_ACCESS = _ACCESS.code
 _UNKNOWN = Remedy("vault", "look at the vault's Backup jobs in the portal for more")
 
 

@@ -41,27 +41,27 @@ class LandingAccounts:
 
     def read(self, account: str) -> Access:
         with self._client(account) as client:
-            properties = self._properties(client, account)
-        network = properties.get("networkAcls") or {}
-        return Access(
-            cross_tenant=bool(properties.get("allowCrossTenantReplication")),
-            resources=tuple(str(rule["resourceId"]).lower() for rule in _rules(network)),
-            open_network=str(network.get("defaultAction", "Allow")).lower() == "allow",
-        )
+            return _access(self._properties(client, account))
 
-    def write(self, account: str, access: Access) -> None:
+    def write(self, account: str, access: Access, was: Access) -> None:
         """Network rules are written as a whole, so all others are read just before."""
         with self._client(account) as client:
-            network = dict(self._properties(client, account).get("networkAcls") or {})
-            body: dict[str, Any] = {"allowCrossTenantReplication": access.cross_tenant}
-            known = {str(rule["resourceId"]).lower(): rule for rule in _rules(network)}
-            if set(known) != set(access.resources):
+            properties = self._properties(client, account)
+            network = dict(properties.get("networkAcls") or {})
+            there = _access(properties)
+            wanted = access.since(was, there)
+            body: dict[str, Any] = {}
+            if wanted.cross_tenant != there.cross_tenant:
+                body["allowCrossTenantReplication"] = wanted.cross_tenant
+            if wanted.resources != there.resources:
+                known = {str(rule["resourceId"]).lower(): rule for rule in _rules(network)}
                 network["resourceAccessRules"] = [
                     known.get(each, {"tenantId": self._tenant, "resourceId": each})
-                    for each in access.resources
+                    for each in wanted.resources
                 ]
                 body["networkAcls"] = network
-            self._send(client, "PATCH", account, {"properties": body})
+            if body:
+                self._send(client, "PATCH", account, {"properties": body})
 
     def _properties(self, client: ARMPipelineClient[Any, Any], account: str) -> dict[str, Any]:
         found: dict[str, Any] = self._send(client, "GET", account, None).get("properties", {})
@@ -97,6 +97,15 @@ class LandingAccounts:
         except AzureError as exc:
             name = account.rpartition("/")[2]
             raise azure_errors.translate(exc, f"landing account {name!r}", _ACCESS) from exc
+
+
+def _access(properties: dict[str, Any]) -> Access:
+    network = properties.get("networkAcls") or {}
+    return Access(
+        cross_tenant=bool(properties.get("allowCrossTenantReplication")),
+        resources=tuple(str(rule["resourceId"]).lower() for rule in _rules(network)),
+        open_network=str(network.get("defaultAction", "Allow")).lower() == "allow",
+    )
 
 
 def _rules(network: dict[str, Any]) -> list[dict[str, Any]]:

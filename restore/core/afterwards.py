@@ -53,7 +53,7 @@ def afterwards(restore: Restore, now: datetime, policy: Policy) -> Restore:
     if restore.tuned:
         outbox = (*outbox, Command(Do.UNTUNE, now))
     if restore.opened:
-        outbox = (*outbox, Command(Do.SHUT, now))
+        outbox = (*outbox, Command(Do.SHUT, now, begun=now))
     if restore.request.callback is not None:
         outbox = (*outbox, Command(Do.CALL, now))
     if restore.debts:
@@ -108,11 +108,17 @@ class Afterwards(Decider):
                 return self.again(restore, Do.UNTUNE, self.policy.settle_seconds)
             case ParametersSet(Do.UNTUNE) if self.pending(Do.UNTUNE):
                 return replace(self.without(restore, Do.UNTUNE), tuned=())
-            case AccountAsked(Do.OPEN) | AccountIs(Do.OPEN) if not self.pending(Do.SHUT):
+            case AccountAsked(Do.OPEN) | AccountIs(Do.OPEN) | Stumbled(Command(Do.OPEN), _):
                 # Too late: it was under way when the restore was stopped.
-                return self.again(replace(restore, opened=True), Do.SHUT, 0)
+                rest = self.without(replace(restore, opened=True), Do.SHUT)
+                again = Command(Do.SHUT, self.now, begun=self.now)
+                return replace(rest, outbox=(*rest.outbox, again))
             case AccountAsked(Do.SHUT) if self.pending(Do.SHUT):
-                return self.again(restore, Do.SHUT, self.policy.settle_seconds)
+                due = self.later(self.policy.settle_seconds)
+                return self.amend(Do.SHUT, lambda shut: replace(shut, failures=0, due=due))
+            case AccountIs(Do.SHUT) if self._is_first_look():
+                # The answer may be that of a look before the end: one more.
+                return self.again(restore, Do.SHUT, 0)
             case AccountIs(Do.SHUT) if self.pending(Do.SHUT):
                 return replace(self.without(restore, Do.SHUT), opened=False)
             case Claimed(holder) if self.pending(Do.CLAIM):
@@ -220,6 +226,9 @@ class Afterwards(Decider):
             return self.again(restore, Do.COLLECT, self.policy.debt_seconds * 2**tries)
         left = tuple(f"given up after {tries} tries: {debt}" for debt in restore.debts)
         return replace(restore, warnings=union(restore.warnings, left))
+
+    def _is_first_look(self) -> bool:
+        return any(c.do is Do.SHUT and c.begun is not None for c in self.restore.outbox)
 
     def again(self, restore: Restore, do: Do, wait_seconds: float) -> Restore:
         rest = self.without(restore, do)

@@ -33,6 +33,18 @@ class Access:
     def lets_in(self, vault: str) -> bool:
         return self.cross_tenant and (self.open_network or vault.lower() in self.resources)
 
+    def since(self, was: Access, there: Access) -> Access:
+        """What is new in it against `was`, done to what is there by now."""
+        gone = set(was.resources) - set(self.resources)
+        new = [each for each in self.resources if each not in was.resources]
+        kept = [each for each in there.resources if each not in gone]
+        is_changed = self.cross_tenant != was.cross_tenant
+        return replace(
+            there,
+            cross_tenant=self.cross_tenant if is_changed else there.cross_tenant,
+            resources=(*kept, *(each for each in new if each not in kept)),
+        )
+
     def letting_in(self, vault: str) -> Access:
         if self.open_network or vault.lower() in self.resources:
             return replace(self, cross_tenant=True)

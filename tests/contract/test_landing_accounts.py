@@ -42,14 +42,14 @@ def test_it_is_opened_to_a_vault_and_shut_again(held):
     shut = held.accounts.read(held.id)
     assert shut == SHUT
     assert not shut.lets_in(held.vault)
-    held.accounts.write(held.id, shut.letting_in(held.vault))
+    held.accounts.write(held.id, shut.letting_in(held.vault), shut)
     assert held.accounts.read(held.id).lets_in(held.vault)
-    held.accounts.write(held.id, shut)
+    held.accounts.write(held.id, shut, shut.letting_in(held.vault))
     assert held.accounts.read(held.id) == shut
 
 
 def test_a_network_that_is_open_to_all_stays_so(held):
-    held.accounts.write(held.id, Access(cross_tenant=True, open_network=True))
+    held.accounts.write(held.id, Access(cross_tenant=True, open_network=True), SHUT)
     assert held.accounts.read(held.id).cross_tenant
 
 
@@ -57,7 +57,7 @@ def test_an_unknown_account_is_not_found(held):
     with pytest.raises(NotFoundError):
         held.accounts.read(held.id + "other")
     with pytest.raises(NotFoundError):
-        held.accounts.write(held.id + "other", SHUT)
+        held.accounts.write(held.id + "other", SHUT, SHUT)
 
 
 def test_everything_else_of_the_account_stays_as_it_is():
@@ -65,7 +65,7 @@ def test_everything_else_of_the_account_stays_as_it_is():
         vault.account.shut()
         accounts = RealLandingAccounts(vault.url, TENANT, credential(), local=True)
         shut = accounts.read(vault.landing_account_id)
-        accounts.write(vault.landing_account_id, shut.letting_in(vault.names.vault_id))
+        accounts.write(vault.landing_account_id, shut.letting_in(vault.names.vault_id), shut)
         network = vault.account.properties["networkAcls"]
         rule = {"tenantId": TENANT, "resourceId": vault.names.vault_id.lower()}
         assert network["resourceAccessRules"] == [rule]
@@ -73,7 +73,8 @@ def test_everything_else_of_the_account_stays_as_it_is():
         assert network["bypass"] == "AzureServices"
         vault.account.properties["networkAcls"] = {"defaultAction": "Allow"}
         assert accounts.read(vault.landing_account_id) == Access(True, open_network=True)
-        accounts.write(vault.landing_account_id, Access(False, open_network=True))
+        opened = Access(True, open_network=True)
+        accounts.write(vault.landing_account_id, Access(False, open_network=True), opened)
         assert vault.account.properties["networkAcls"] == {"defaultAction": "Allow"}
 
 
@@ -84,6 +85,6 @@ def test_who_may_not_change_it_is_told_which_right_is_missing(denied):
         vault.account.denied = frozenset({denied})
         accounts = RealLandingAccounts(vault.url, TENANT, credential(), local=True)
         with pytest.raises(AccessError, match="landing account") as denial:
-            accounts.write(vault.landing_account_id, Access(cross_tenant=True))
+            accounts.write(vault.landing_account_id, Access(cross_tenant=True), SHUT)
         assert "Microsoft.Storage/storageAccounts/read and write" in denial.value.hint
         assert not vault.account.properties["allowCrossTenantReplication"]

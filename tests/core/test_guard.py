@@ -21,7 +21,7 @@ from restore.core.events import (
 )
 from restore.core.guard import Access, Guard, decode, encode
 from restore.core.messages import Failure
-from restore.core.state import Do, Phase
+from restore.core.state import Command, Do, Phase
 from tests.core.test_life import BLOBS, DONE, OPERATION, POINT, POLICY, Story
 
 VAULT = "/subscriptions/x/providers/Microsoft.DataProtection/backupVaults/Safe"
@@ -181,8 +181,25 @@ def test_a_cancelled_one_shuts_it():
 
 @pytest.mark.parametrize("late", [AccountAsked(Do.OPEN), AccountIs(Do.OPEN)])
 def test_one_that_is_opened_too_late_is_shut_again(late):
-    story = opening().on(CancelAsked()).on(AccountIs(Do.SHUT))
+    story = opening().on(CancelAsked()).on(AccountIs(Do.SHUT)).on(AccountIs(Do.SHUT))
     assert (story.todo, story.restore.opened) == ([], False)
     story.on(late)
     assert (story.todo, story.restore.opened) == ([Do.SHUT], True)
     assert story.on(late).todo == [Do.SHUT]
+    assert story.on(AccountIs(Do.SHUT)).todo == [Do.SHUT]  # of a look before that
+    assert story.on(AccountIs(Do.SHUT)).todo == []
+
+
+def test_a_step_that_opened_it_and_failed_is_followed_by_one_that_shuts_it():
+    story = opening().on(CancelAsked()).on(AccountIs(Do.SHUT)).on(AccountIs(Do.SHUT))
+    asked = Command(Do.OPEN, story.restore.updated)
+    assert story.on(Stumbled(asked, Failure("azure-service", "no answer", ""))).todo == [Do.SHUT]
+
+
+def test_what_others_changed_since_it_was_read_is_not_changed_back():
+    read = Access(False, ("/others",))
+    now = Access(False, ("/third",), open_network=True)
+    assert read.letting_in(VAULT).since(read, now) == Access(
+        True, ("/third", VAULT.lower()), open_network=True
+    )
+    assert read.since(read.letting_in(VAULT), now.letting_in(VAULT)) == now

@@ -84,7 +84,7 @@ MUTATIONS = (
         "    access = doors.accounts.read(doors.account)\n    kept.store(",
         "    access = doors.accounts.read(doors.account)\n"
         "    if not access.lets_in(vault):\n"
-        "        doors.accounts.write(doors.account, access.letting_in(vault))\n"
+        "        doors.accounts.write(doors.account, access.letting_in(vault), access)\n"
         "        return AccountAsked(Do.OPEN)\n"
         "    kept.store(",
     ),

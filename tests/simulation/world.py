@@ -200,9 +200,9 @@ class SlowAccounts(MemoryLandingAccounts):
         self._wait()
         return found
 
-    def write(self, account: str, access: Access) -> None:
+    def write(self, account: str, access: Access, was: Access) -> None:
         self._wait()
-        self.accounts[account] = access
+        self.accounts[account] = access.since(was, self.accounts[account])
         self._wait()
 
     def _wait(self) -> None:
