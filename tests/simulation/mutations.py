@@ -91,7 +91,7 @@ MUTATIONS = (
     Mutation(
         "the landing account of a restore that stopped is left open",
         "restore.core.afterwards",
-        "        outbox = (*outbox, Command(Do.SHUT, now))\n",
+        "        outbox = (*outbox, Command(Do.SHUT, now, begun=now))\n",
         "        pass\n",
     ),
     Mutation(
