@@ -12,13 +12,17 @@ import pytest
 import yaml
 
 from restore.adapters.tools import find_clients
+from tests.image import keda
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 HADOLINT = Path(sys.executable).parent / "hadolint"
+SHELLCHECK = Path(sys.executable).parent / "shellcheck"
+MANIFEST = (ROOT / "kubernetes/worker.yaml").read_text()
 SCRIPTS = [
     *sorted((ROOT / "docker").iterdir()),
+    ROOT / "scripts/try",
     ROOT / ".ci/run",
 ]
 
@@ -66,8 +70,23 @@ def test_scripts_can_be_run_and_stop_at_the_first_error(script):
     assert re.search(r"^set -[a-z]*e[a-z]*u", text, re.M)
     shell = "bash" if "bash" in text.splitlines()[0] else "sh"
     assert subprocess.run([shell, "-n", script], check=False).returncode == 0
-    if shutil.which("shellcheck"):
-        subprocess.run(["shellcheck", script], check=True)
+
+
+@pytest.mark.skipif(not SHELLCHECK.exists(), reason="no shellcheck for this platform")
+def test_shellcheck_has_nothing_to_say():
+    said = subprocess.run(
+        [SHELLCHECK, *SCRIPTS, ROOT / "scripts/find-python"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (said.returncode, said.stdout) == (0, "")
+
+
+@pytest.mark.skipif(not shutil.which("actionlint"), reason="actionlint is not on the PATH")
+def test_actionlint_has_nothing_to_say():
+    said = subprocess.run(["actionlint", *WORKFLOWS], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (0, "")
 
 
 @pytest.mark.parametrize("majors", [[], ["13"], ["sixteen"], ["16", "--help"]])
@@ -78,6 +97,22 @@ def test_the_installer_refuses_what_is_no_major_before_it_does_anything(majors):
     assert "expected" in done.stderr
 
 
+def test_debians_clients_are_installed_by_the_same_steps(tmp_path):
+    """With Debian's packages there already: apt-get is asked for them, and each has to answer."""
+    majors = [path.parts[-3] for path in Path("/usr/lib/postgresql").glob("1[4-9]/bin/pg_restore")]
+    if not majors:
+        pytest.skip("no client of Debian here: apt-get install postgresql-client")
+    asked = tmp_path / "asked"
+    (tmp_path / "apt-get").write_text(f'#!/bin/sh\necho "$@" >>{asked}\n')
+    (tmp_path / "apt-get").chmod(0o755)
+    argv = ["sh", ROOT / "docker/install-clients", "--from", "debian", *majors]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+    for major in majors:
+        assert f"pg_restore (PostgreSQL) {major}." in done.stdout
+        assert f"postgresql-client-{major}" in asked.read_text()
+
+
 def test_what_debian_installs_is_found_where_the_image_has_it():
     """The image has the same layout, from PostgreSQL's own packages."""
     found = find_clients()
@@ -85,9 +120,34 @@ def test_what_debian_installs_is_found_where_the_image_has_it():
     assert sorted(found) == sorted(int(path.parts[-3]) for path in installed)
 
 
+def test_the_manifest_keeps_to_the_schema_of_kubernetes_and_keda():
+    for document in yaml.safe_load_all(MANIFEST):
+        assert list(keda.problems(document)) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "planted"),
+    [
+        ("strategy: default", "strategy: standard"),
+        ("pollingInterval: 15", "pollInterval: 15"),
+        ("maxReplicaCount: 8", "maxReplicaCount: many"),
+        ('messageCount: "1"', "messageCount: 1"),
+        ("kind: ScaledJob", "kind: ScaledObject"),
+        ("restartPolicy: Never", "restartPolicy: Always"),
+        ("memory: 4Gi", "memory: 4GB"),
+        ("mountPath: /work", "path: /work"),
+        ("provider: azure-workload", "provider: azure"),
+        ("jobTargetRef:", "scaleTargetRef:"),
+    ],
+)
+def test_a_mistake_in_the_manifest_is_found(there, planted):
+    assert there in MANIFEST
+    changed = yaml.safe_load_all(MANIFEST.replace(there, planted, 1))
+    assert [problem for document in changed for problem in keda.problems(document)]
+
+
 def test_the_manifest_scales_on_the_queue_and_gives_the_pod_no_rights():
-    manifest = (ROOT / "kubernetes/worker.yaml").read_text()
-    documents = {document["kind"]: document for document in yaml.safe_load_all(manifest)}
+    documents = {document["kind"]: document for document in yaml.safe_load_all(MANIFEST)}
     assert set(documents) == {"ServiceAccount", "TriggerAuthentication", "ScaledJob"}
     spec = documents["ScaledJob"]["spec"]
     (trigger,) = spec["triggers"]
@@ -104,8 +164,9 @@ def test_the_manifest_scales_on_the_queue_and_gives_the_pod_no_rights():
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/work"}
     known = (ROOT / "docs/operations.md").read_text()
-    for variable in container["env"]:
-        assert f"`{variable['name']}`" in known
+    names = {variable["name"] for variable in container["env"]}
+    assert all(f"`{name}`" in known for name in names)
+    assert names >= {"LandingStorage__blobServiceUri", "StateStorage__blobServiceUri"}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
