@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import subprocess
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -61,6 +63,16 @@ def test_a_key_may_be_pem_or_base64_and_the_signature_is_the_same():
     secrets = (pem(KEY), in_base64(KEY.private_bytes_raw()) + "\n")
     one, other = (Ed25519Signer(lambda secret=secret: secret).sign(BODY) for secret in secrets)
     assert one == other
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl: apt-get install openssl")
+def test_a_key_that_openssl_made_signs_and_its_public_half_checks(tmp_path):
+    made, public = tmp_path / "key.pem", tmp_path / "public.pem"
+    genpkey = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", made]
+    subprocess.run(genpkey, check=True)
+    subprocess.run(["openssl", "pkey", "-in", made, "-pubout", "-out", public], check=True)
+    report = json.loads(json.dumps(Ed25519Signer(made.read_text).sign(BODY)))
+    assert verify(report, public.read_text()).report == BODY
 
 
 def test_a_changed_report_is_not_valid(signed):

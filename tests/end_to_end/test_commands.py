@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -14,7 +16,7 @@ from local.stack import ROOT, Stack
 NEEDS_AZURE = "<!-- needs Azure -->"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 ELSEWHERE = {
-    r"make (demo|up)\b": "tests/local",
+    r"make (demo|up)\b": "tests/end_to_end/test_commands.py",
     r"scripts/try ": "tests/end_to_end/test_try.py",
     r"make test$": ".ci/run",
     r"curl .*-X POST": "tests/end_to_end/test_http.py",
@@ -78,4 +80,30 @@ def test_what_only_reads_is_answered_as_it_stands(stack: Stack):
         assert done.stdout
 
 
-pytestmark = pytest.mark.timeout(120)
+def test_the_demo_restores_all_of_its_sample():
+    done = subprocess.run(["make", "-C", ROOT, "demo"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "succeeded" in done.stdout
+
+
+def test_up_prints_a_command_that_restores_and_ends_with_control_c():
+    if not shutil.which("curl"):
+        pytest.skip("needs curl: apt-get install curl")
+    argv = ["make", "-C", str(ROOT), "up"]
+    up = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert up.stdout is not None
+        told = ""
+        for line in up.stdout:
+            if line.startswith("Logs are in"):
+                break
+            told += line
+        (command,) = re.findall(r"^curl .*?}'$", told, re.S | re.M)
+        done = subprocess.run(["bash", "-euc", command], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout)["id"], done.stdout
+    finally:
+        os.killpg(up.pid, signal.SIGINT)
+        up.communicate(timeout=60)
+
+
+pytestmark = pytest.mark.timeout(240)
