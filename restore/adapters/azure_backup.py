@@ -193,7 +193,7 @@ class AzureBackup:
         return self._send("operation of Azure Backup", HttpRequest("GET", verbatim))
 
     def _job_of_result(self, url: str) -> str:
-        """ "" where we may not look: the result lies beside the vault, outside of a role on it."""
+        """Empty where we may not look: it lies beside the vault, outside of a role on the vault."""
         try:
             return answers.job_id(errors.body(self._get(url)))
         except errors.RefusedError as exc:

@@ -228,6 +228,7 @@ class Afterwards(Decider):
         return replace(restore, warnings=union(restore.warnings, left))
 
     def _is_first_look(self) -> bool:
+        """`begun` marks the look that was asked for when the restore ended, or was opened late."""
         return any(c.do is Do.SHUT and c.begun is not None for c in self.restore.outbox)
 
     def again(self, restore: Restore, do: Do, wait_seconds: float) -> Restore:

@@ -198,6 +198,14 @@ def test_success_carries_the_job_from_the_result_where_the_status_has_none(azure
     assert vault.poll(Operation(status, f"{azure.url}/result")).job == JOB
 
 
+def test_success_is_one_though_the_result_may_not_be_seen(azure, vault):
+    azure.say(200, {"status": "Succeeded"})
+    azure.say(403, {"error": {"code": "AuthorizationFailed", "message": "no authorization"}})
+    status = f"{azure.url}{VAULT}/operationStatus/1"
+    outcome = vault.poll(Operation(status, f"{azure.url}/result"))
+    assert outcome == Outcome(OperationState.SUCCEEDED, job="")
+
+
 @pytest.mark.parametrize(("code", "state"), [(202, "running"), (204, "succeeded")])
 def test_where_azure_gives_one_url_only_its_status_code_tells(azure, vault, code, state):
     azure.say(202, None, Location=f"{azure.url}/result")

@@ -12,19 +12,12 @@ from typing import Any
 
 import jsonschema
 
+from tests.strict_schema import strict
+
 _TEXT = {"type": "string", "minLength": 1}
 _COUNT = {"type": "integer", "minimum": 0}
 _TRUTH = {"type": "boolean"}
 _TEXTS = {"type": "object", "additionalProperties": _TEXT}
-
-
-def _object(required: tuple[str, ...] = (), **properties: object) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": properties,
-    }
 
 
 def _list(of: object) -> dict[str, Any]:
@@ -32,77 +25,77 @@ def _list(of: object) -> dict[str, Any]:
 
 
 def _kind(api: str, kind: str, **rest: object) -> dict[str, Any]:
-    meta = _object(("name",), name=_TEXT, annotations=_TEXTS)
+    meta = strict(("name",), name=_TEXT, annotations=_TEXTS)
     required = ("apiVersion", "kind", "metadata", *rest)
-    return _object(required, apiVersion={"const": api}, kind={"const": kind}, metadata=meta, **rest)
+    return strict(required, apiVersion={"const": api}, kind={"const": kind}, metadata=meta, **rest)
 
 
 _AMOUNT = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi)?$"}
-_AMOUNTS = _object((), cpu=_AMOUNT, memory=_AMOUNT, **{"ephemeral-storage": _AMOUNT})
-_CONTAINER = _object(
+_AMOUNTS = strict((), cpu=_AMOUNT, memory=_AMOUNT, **{"ephemeral-storage": _AMOUNT})
+_CONTAINER = strict(
     ("name", "image"),
     name=_TEXT,
     image=_TEXT,
     args=_list(_TEXT),
-    env=_list(_object(("name", "value"), name=_TEXT, value=_TEXT)),
-    resources=_object((), requests=_AMOUNTS, limits=_AMOUNTS),
-    securityContext=_object(
+    env=_list(strict(("name", "value"), name=_TEXT, value=_TEXT)),
+    resources=strict((), requests=_AMOUNTS, limits=_AMOUNTS),
+    securityContext=strict(
         (),
         allowPrivilegeEscalation=_TRUTH,
         readOnlyRootFilesystem=_TRUTH,
-        capabilities=_object((), drop=_list(_TEXT)),
+        capabilities=strict((), drop=_list(_TEXT)),
     ),
-    volumeMounts=_list(_object(("name", "mountPath"), name=_TEXT, mountPath=_TEXT)),
+    volumeMounts=_list(strict(("name", "mountPath"), name=_TEXT, mountPath=_TEXT)),
 )
-_POD = _object(
+_POD = strict(
     ("containers",),
     serviceAccountName=_TEXT,
     restartPolicy={"enum": ["Never", "OnFailure"]},  # of a job's pod
     terminationGracePeriodSeconds=_COUNT,
-    securityContext=_object(
+    securityContext=strict(
         (),
         runAsNonRoot=_TRUTH,
         runAsUser=_COUNT,
         runAsGroup=_COUNT,
         fsGroup=_COUNT,
-        seccompProfile=_object(("type",), type={"enum": ["RuntimeDefault", "Localhost"]}),
+        seccompProfile=strict(("type",), type={"enum": ["RuntimeDefault", "Localhost"]}),
     ),
     containers=_list(_CONTAINER),
-    volumes=_list(_object(("name",), name=_TEXT, emptyDir=_object((), sizeLimit=_AMOUNT))),
+    volumes=_list(strict(("name",), name=_TEXT, emptyDir=strict((), sizeLimit=_AMOUNT))),
 )
-_JOB = _object(
+_JOB = strict(
     ("template",),
     backoffLimit=_COUNT,
     activeDeadlineSeconds=_COUNT,
-    template=_object(("spec",), metadata=_object((), labels=_TEXTS), spec=_POD),
+    template=strict(("spec",), metadata=strict((), labels=_TEXTS), spec=_POD),
 )
-_SCALED_JOB = _object(
+_SCALED_JOB = strict(
     ("jobTargetRef", "triggers"),
     pollingInterval=_COUNT,
     minReplicaCount=_COUNT,
     maxReplicaCount=_COUNT,
     successfulJobsHistoryLimit=_COUNT,
     failedJobsHistoryLimit=_COUNT,
-    scalingStrategy=_object((), strategy={"enum": ["default", "custom", "accurate", "eager"]}),
+    scalingStrategy=strict((), strategy={"enum": ["default", "custom", "accurate", "eager"]}),
     triggers=_list(
-        _object(
+        strict(
             ("type", "metadata"),
             type={"const": "azure-servicebus"},
-            metadata=_object(
+            metadata=strict(
                 ("queueName", "namespace"), queueName=_TEXT, namespace=_TEXT, messageCount=_TEXT
             ),
-            authenticationRef=_object(("name",), name=_TEXT),
+            authenticationRef=strict(("name",), name=_TEXT),
         )
     ),
     jobTargetRef=_JOB,
 )
-_IDENTITY = _object(("provider",), provider={"const": "azure-workload"}, identityId=_TEXT)
+_IDENTITY = strict(("provider",), provider={"const": "azure-workload"}, identityId=_TEXT)
 _KINDS: Mapping[str, dict[str, Any]] = {
     "ServiceAccount": _kind("v1", "ServiceAccount"),
     "TriggerAuthentication": _kind(
         "keda.sh/v1alpha1",
         "TriggerAuthentication",
-        spec=_object(("podIdentity",), podIdentity=_IDENTITY),
+        spec=strict(("podIdentity",), podIdentity=_IDENTITY),
     ),
     "ScaledJob": _kind("keda.sh/v1alpha1", "ScaledJob", spec=_SCALED_JOB),
 }
