@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import urllib.request
 
+import pytest
+
 from local import sample
 from local.stack import Stack
 from restore import telemetry
@@ -45,9 +47,21 @@ def test_one_trace_from_the_request_to_every_phase(stack: Stack, collector: Coll
     reports = {by_id[span.parent].name for span in by_id.values() if span.name == "report"}
     assert reports
     assert reports <= names
-    assert {span.attributes.get("restore.id", restore_id) for span in by_id.values()} == {
-        restore_id
-    }
+    assert {span.attributes["restore.id"] for span in by_id.values()} == {restore_id}
+
+
+@pytest.mark.parametrize(("name", "path"), [("alert", "alerts"), ("drill", "drills/unknown")])
+def test_what_else_may_start_a_restore_goes_on_with_the_callers_trace(
+    stack: Stack, collector: Collector, name: str, path: str
+):
+    trace = TRACE[::-1]
+    headers = {"traceparent": f"00-{trace}-{CALLER}-01"}
+    assert stack.client.call("POST", f"/api/{path}", b"{}", headers).status in (400, 404)
+
+    def parents() -> set[str]:
+        return {s.parent for s in collector.spans() if (s.trace, s.name) == (trace, name)}
+
+    assert eventually(lambda: parents() == {CALLER}, seconds=20)
 
 
 def test_nothing_secret_is_in_spans_metrics_or_logs(stack: Stack, collector: Collector):
