@@ -11,7 +11,9 @@ import subprocess
 
 import pytest
 
+from local import sample
 from local.stack import ROOT, Stack
+from tests.waiting import eventually
 
 NEEDS_AZURE = "<!-- needs Azure -->"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,7 +22,7 @@ ELSEWHERE = {
     r"scripts/try ": "tests/end_to_end/test_try.py",
     r"make test$": ".ci/run",
     r"curl .*-X POST": "tests/end_to_end/test_http.py",
-    r"HASH=": "tests/end_to_end/test_terminal.py",
+    r"HASH=": "tests/end_to_end/test_commands.py",
     r"createdb |export PGPASSWORD|python -m restore\.engine ": "tests/engine/test_command.py",
     r"python -m bench\.": "bench",
     r"pip install -r requirements-terminal\.txt": "requirements-dev.txt",
@@ -66,18 +68,41 @@ def test_what_only_reads_is_answered_as_it_stands(stack: Stack):
         pytest.skip("needs curl: apt-get install curl")
     answer = stack.client.start(stack.request(dryRun=True))
     stack.wait(answer.body["id"])
-    environment = {
-        **os.environ,
-        "APP": stack.client.url,
-        "KEY": stack.client.key,
-        "ID": answer.body["id"],
-    }
+    environment = _environment(stack, answer.body["id"])
     assert len(READS) >= 3
     for command in READS:
         argv = ["bash", "-euc", command.replace("curl ", "curl --fail-with-body ", 1)]
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         assert done.stdout
+
+
+def test_a_plan_is_approved_and_undone_by_the_commands_of_the_runbooks(stack: Stack):
+    if not (shutil.which("curl") and shutil.which("jq")):
+        pytest.skip("needs curl and jq: apt-get install curl jq")
+    runbook = [line for document, line, _ in commands() if document == "operations.md"]
+    approve = [line for line in runbook if line.startswith("HASH=") or "/approve" in line]
+    (undo,) = [line for line in runbook if "/undo" in line]
+    one = {"include": [*sample.SMALL_DATABASES][:1]}
+    stack.wait(stack.client.start(stack.request(databases=one)).body["id"])
+    request = stack.request(databases=one, onExisting="swap", approval="required")
+    restore_id = stack.client.start(request).body["id"]
+
+    def shown():
+        return stack.client.show(restore_id).body
+
+    assert eventually(lambda: shown()["status"] == "awaiting_approval")
+    for script in ("\n".join(approve), undo):
+        argv = ["bash", "-euc", script.replace("curl ", "curl --fail-with-body ")]
+        environment = _environment(stack, restore_id)
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert stack.wait(restore_id)["status"].startswith("succeeded")
+    assert eventually(lambda: shown()["undo"]["state"] == "done")
+
+
+def _environment(stack: Stack, restore_id: str) -> dict[str, str]:
+    return {**os.environ, "APP": stack.client.url, "KEY": stack.client.key, "ID": restore_id}
 
 
 def test_the_demo_restores_all_of_its_sample():
