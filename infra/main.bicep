@@ -247,7 +247,6 @@ module events 'app/events.bicep' = {
   params: {
     topicName: '${abbrs.eventGridSystemTopics}${token}'
     restoreAccountName: storage.outputs.restoreName
-    deadLetterContainerName: storage.outputs.deadLetterContainerName
     location: location
     tags: tags
   }
@@ -267,6 +266,9 @@ module roles 'rbac/roles.bicep' = {
     controlPrincipalId: identities.outputs.controlPrincipalId
     workerPrincipalId: identities.outputs.workerPrincipalId
     scalerPrincipalId: identities.outputs.scalerPrincipalId
+    topicPrincipalId: events.outputs.principalId
+    vaultPrincipalId: restoreRole.outputs.vaultPrincipalId
+    deadLetterContainerName: storage.outputs.deadLetterContainerName
   }
 }
 
@@ -297,15 +299,6 @@ module restoreRole 'rbac/restore-role.bicep' = {
     roleName: 'Postgres vault restore (${token})'
     backupVaultName: last(vaultParts)
     controlPrincipalId: identities.outputs.controlPrincipalId
-  }
-}
-
-module vaultOnStorage 'rbac/vault-storage.bicep' = {
-  name: 'vault-storage'
-  scope: rg
-  params: {
-    restoreAccountName: storage.outputs.restoreName
-    vaultPrincipalId: restoreRole.outputs.vaultPrincipalId
   }
 }
 

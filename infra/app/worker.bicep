@@ -30,8 +30,20 @@ param location string
 param tags object
 
 @description('Cores of one replica; memory must be twice as many Gi on the Consumption profile.')
+@allowed([
+  '0.5'
+  '1.0'
+  '2.0'
+  '4.0'
+])
 param cpu string = '2.0'
 @description('Memory of a worker in Gi: twice its cpu.')
+@allowed([
+  '1Gi'
+  '2Gi'
+  '4Gi'
+  '8Gi'
+])
 param memory string = '4Gi'
 
 @description('After which a worker is ended; its task is taken over.')

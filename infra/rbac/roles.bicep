@@ -18,6 +18,12 @@ param controlPrincipalId string
 param workerPrincipalId string
 @description('Principal of the scaler\'s identity.')
 param scalerPrincipalId string
+@description('Principal of the system topic\'s identity.')
+param topicPrincipalId string
+@description('Principal of the Backup vault\'s identity.')
+param vaultPrincipalId string
+@description('Container for events that could not be delivered.')
+param deadLetterContainerName string
 
 var role = {
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
@@ -47,6 +53,14 @@ resource host 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
 
 resource restore 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
   name: restoreAccountName
+
+  resource blob 'blobServices' existing = {
+    name: 'default'
+
+    resource deadLetters 'containers' existing = {
+      name: deadLetterContainerName
+    }
+  }
 }
 
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' existing = {
@@ -116,12 +130,27 @@ resource stateAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' =
 var restoreRoles = [
   { principal: controlPrincipalId, role: role.storageBlobDataContributor }
   { principal: workerPrincipalId, role: role.storageBlobDataReader }
+  { principal: vaultPrincipalId, role: role.storageBlobDataContributor }
 ]
 
-@description('The control plane makes and deletes a container a restore.')
+@description('The control plane makes and deletes a container a restore; the vault writes into it.')
 resource restoreAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for item in restoreRoles: {
   name: guid(restore.id, item.principal, item.role)
   scope: restore
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', item.role)
+    principalId: item.principal
+    principalType: 'ServicePrincipal'
+  }
+}]
+
+var deadLetterRoles = [
+  { principal: topicPrincipalId, role: role.storageBlobDataContributor }
+]
+
+resource deadLetterAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for item in deadLetterRoles: {
+  name: guid(restore::blob::deadLetters.id, item.principal, item.role)
+  scope: restore::blob::deadLetters
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', item.role)
     principalId: item.principal

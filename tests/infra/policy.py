@@ -36,6 +36,44 @@ ROLES = {
     "monitoringMetricsPublisher": "3913510d-42f4-4e42-8a64-420c390055eb",
 }
 
+# Who may do what where: the scope, then identity and role.
+MAY = {
+    "host": [
+        ("control", "storageBlobDataOwner"),
+        ("control", "storageQueueDataContributor"),
+        ("control", "storageTableDataContributor"),
+    ],
+    "host::blob::state": [("worker", "storageBlobDataContributor")],
+    "restore": [
+        ("control", "storageBlobDataContributor"),
+        ("worker", "storageBlobDataReader"),
+        ("vault", "storageBlobDataContributor"),
+    ],
+    "restore::blob::deadLetters": [("topic", "storageBlobDataContributor")],
+    "namespace::tasks": [
+        ("control", "serviceBusDataSender"),
+        ("control", "serviceBusDataReceiver"),
+        ("worker", "serviceBusDataReceiver"),
+        ("scaler", "serviceBusDataOwner"),
+    ],
+    "namespace::reports": [
+        ("control", "serviceBusDataReceiver"),
+        ("worker", "serviceBusDataSender"),
+    ],
+    "namespace::poison": [
+        ("control", "serviceBusDataSender"),
+        ("control", "serviceBusDataReceiver"),
+        ("worker", "serviceBusDataSender"),
+    ],
+    "namespace::events": [("control", "serviceBusDataSender")],
+    "registry": [("worker", "acrPull")],
+    "keyVault": [("control", "keyVaultSecretsUser"), ("worker", "keyVaultSecretsUser")],
+    "appInsights": [
+        ("control", "monitoringMetricsPublisher"),
+        ("worker", "monitoringMetricsPublisher"),
+    ],
+}
+
 # Settings of a machine of one's own: never in Azure.
 LOCAL = {
     "ServiceBusConnection",
@@ -154,7 +192,13 @@ def findings(folder: Path) -> list[str]:
         found += [f"{name}: expected {w!r}" for w in wanted if w not in texts[name]]
     for name, content in texts.items():
         found += [f"{name}: {problem}" for problem in _problems(content)]
-    return found + _settings(folder) + _entities(texts) + _parameters(folder, texts["main.bicep"])
+    return (
+        found
+        + _roles(texts["rbac/roles.bicep"])
+        + _settings(folder)
+        + _entities(texts)
+        + _parameters(folder, texts["main.bicep"])
+    )
 
 
 def _problems(text: str) -> list[str]:
@@ -179,11 +223,25 @@ def _problems(text: str) -> list[str]:
         if minutes not in ("1M", "2M", "3M", "4M", "5M"):
             found.append(f"lockDuration: expected PT5M at most, found PT{minutes}")
     for cpu, memory in re.findall(
-        r"param cpu string = '([\d.]+)'\n(?:@.*\n)*param memory string = '([\d.]+)Gi'", text
+        r"param cpu string = '([\d.]+)'\n.*?param memory string = '([\d.]+)Gi'", text, re.S
     ):
         if float(memory) != 2 * float(cpu) or float(cpu) > 4:
             found.append(f"cpu {cpu} and memory {memory}Gi: not a pair of the Consumption profile")
     return found
+
+
+def _roles(text: str) -> list[str]:
+    """The tables of assignments, each with the scope of what is made of it, against `MAY`."""
+    form = r"var (\w+)Roles = \[\n(.*?)\n\]\n.*?\[for item in \1Roles: .*?\n  scope: (\S+)\n"
+    found = {
+        scope: re.findall(r"principal: (\w+)PrincipalId, role: role\.(\w+)", rows)
+        for _, rows, scope in re.findall(form, text, re.S)
+    }
+    return [
+        f"roles on {scope}: expected {MAY.get(scope)}, found {found.get(scope)}"
+        for scope in {**MAY, **found}
+        if MAY.get(scope) != found.get(scope)
+    ]
 
 
 def _settings(folder: Path) -> list[str]:
