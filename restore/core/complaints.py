@@ -139,7 +139,8 @@ _RULES = (
         "permission denied to change default privileges",
     ),
 )
-_ERROR = re.compile(r"pg_restore: error: (?P<text>.*)")
+# The parts of a line that pg_restore writes one by one; its text, and the command, is one write.
+_LABELS = re.compile(r"(?:pg_restore:|error:|\s)*")
 _QUERY = re.compile(r"could not execute query: (?:ERROR|FATAL|PANIC): *(?P<text>.*)")
 _COPY = re.compile(r'COPY failed for table "(?P<table>.*)": (?:ERROR|FATAL): *(?P<text>.*)')
 _SET = re.compile(r'could not set "?(?P<name>\w+)"?(?: to .*?)?: (?:ERROR|FATAL): *(?P<text>.*)')
@@ -155,11 +156,13 @@ class Listener:
     """Hears what one run of pg_restore says, line by line, and judges it in the end.
 
     An error that pg_restore goes on after is a complaint; any other ends it. It then exits with 1
-    as well, but only a run that reached its end says how many errors it ignored. Parallel jobs may
-    garble each other's lines: an ignored error that cannot be read still counts as a complaint.
+    as well, but only a run that reached its end says how many errors it ignored. Parallel jobs
+    write at the same time: a message may begin with the labels of several, or with none. An ignored
+    error that cannot be read still counts as a complaint.
     Of a failed command only what stands before the first literal or parenthesis is kept: the rest
     may hold secrets and rows.
-    Source: warn_or_exit_horribly and RestoreArchive in pg_backup_archiver.c, PostgreSQL 18.
+    Source: warn_or_exit_horribly and RestoreArchive in pg_backup_archiver.c, pg_log_generic_v in
+    logging.c, PostgreSQL 18.
     """
 
     def __init__(self) -> None:
@@ -169,23 +172,30 @@ class Listener:
         self._reached_end = False
 
     def hear(self, line: str) -> None:
-        if error := _ERROR.search(line):
-            self._close("")
-            self._hear_error(error["text"])
-        elif _IGNORED.search(line):
+        text = _LABELS.sub("", line, count=1)
+        labels = line[: len(line) - len(text)]
+        if self._hear_ignored(text):
+            return
+        if _IGNORED.search(line):
             self._reached_end = True
         elif self._open is not None and (command := _COMMAND.match(line)):
             self._close(command["start"].strip()[:_LONGEST_COMMAND])
-
-    def _hear_error(self, text: str) -> None:
-        if copy := _COPY.fullmatch(text):
-            self._add(Complaint(f"rows of table {copy['table']}", copy["text"][:_LONGEST]))
-        elif query := _QUERY.fullmatch(text):
-            self._open = query["text"][:_LONGEST]
-        elif setting := _SET.fullmatch(text):
-            self._add(Complaint(f"SET {setting['name']}", setting["text"][:_LONGEST]))
-        else:
+        elif "pg_restore:" in labels and "error:" in labels:
+            self._close("")
             self._fatal = text[:_LONGEST]
+
+    def _hear_ignored(self, text: str) -> bool:
+        """Whether `text` is an error that pg_restore may go on after."""
+        copy, query, setting = (form.fullmatch(text) for form in (_COPY, _QUERY, _SET))
+        if copy or query or setting:
+            self._close("")
+        if copy:
+            self._add(Complaint(f"rows of table {copy['table']}", copy["text"][:_LONGEST]))
+        elif query:
+            self._open = query["text"][:_LONGEST]
+        elif setting:
+            self._add(Complaint(f"SET {setting['name']}", setting["text"][:_LONGEST]))
+        return bool(copy or query or setting)
 
     def _close(self, command: str) -> None:
         if self._open is not None:

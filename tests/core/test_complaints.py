@@ -124,6 +124,45 @@ def test_an_ignored_error_that_could_not_be_read_still_counts():
     assert len(verdict(garbled, 1).of(Kind.LOST)) == 1
 
 
+QUERY = "could not execute query: ERROR:  permission denied for database x"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        "",
+        " error: ",
+        "error: ",
+        "pg_restore:",
+        "pg_restore: error: ",
+        "pg_restore:pg_restore: error: ",
+        "pg_restore: pg_restore:error: error: ",
+        "pg_restore:pg_restore:  error: error: ",
+        "pg_restore: error: pg_restore:",
+        "error: pg_restore: error: ",
+    ],
+)
+def test_labels_of_jobs_that_write_at_the_same_time_hide_no_complaint(labels):
+    text = f"{labels}{QUERY}\nCommand was: ALTER PUBLICATION p OWNER TO o;\n\n\n error: \n{IGNORED}"
+    assert verdict(text, 1).of(Kind.OWNER) == (
+        "ALTER PUBLICATION p OWNER TO o: permission denied for database x",
+    )
+    assert verdict(text.removesuffix(IGNORED), 1).fatal.startswith("exit 1, ALTER PUBLICATION p")
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("error: no label of ours", ""),
+        ("pg_restore: says nothing", ""),
+        ("pg_restore: error: out of memory", "out of memory"),
+    ],
+)
+def test_only_what_pg_restore_itself_calls_an_error_ends_it(line, kept):
+    found = verdict(f"pg_restore: error: {QUERY}\nCommand was: CREATE FUNCTION f\n{line}", 1)
+    assert found.fatal == (kept or "exit 1, CREATE FUNCTION f: permission denied for database x")
+
+
 def test_of_very_many_complaints_the_first_are_kept():
     """A million refused objects must not fill the memory; that some were refused is enough."""
     text = "pg_restore: error: could not execute query: ERROR:  no {}"

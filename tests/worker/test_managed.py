@@ -9,6 +9,8 @@ import subprocess
 import pytest
 
 from local.postgres import majors
+from restore.adapters.tools import find_clients, restore_argv
+from restore.core.complaints import Kind, Listener
 from restore.core.state import Phase
 from tests.engine.oracle import DATA, FEATURES, Oracle
 from tests.worker.bench import Bench
@@ -74,10 +76,7 @@ def nasty(tmp_path_factory):
         def made(major):
             server = oracle.server(major)
             oracle.load(major, FEATURES, DATA / "engine/managed.sql")
-            argv = [server.binaries / "pg_dumpall", "--roles-only"]
-            environment = server.superuser_environment()
-            roles = subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=True).stdout
-            return oracle.dump(major).read_bytes(), roles
+            return oracle.dump(major).read_bytes(), dumped(server, "pg_dumpall", "--roles-only")
 
         yield made
 
@@ -127,6 +126,33 @@ def test_only_what_a_superuser_has_to_make_is_left_out(bench_on, nasty, source, 
         " WHERE relname = %s AND grantee = %s::regrole"
     )
     assert bench.rows(form, FEATURES, ["of_azure_admin", "app_owner"]) == [(1,)]
+
+
+def test_what_parallel_jobs_complain_of_at_the_same_time_is_all_heard(bench_on, tmp_path):
+    """No publication's owner may create in the database; their lines mingle every time."""
+    bench = bench_on(16)
+    server, copy = bench.server, "copy"
+    bench.rows(f"CREATE ROLE editor; GRANT editor TO {server.admin} WITH SET TRUE")
+    one = "CREATE PUBLICATION p{0}; ALTER PUBLICATION p{0} OWNER TO editor;"
+    bench.rows("CREATE DATABASE news")
+    bench.rows("".join(map(one.format, range(200))), "news")
+    archive = tmp_path / "news"
+    archive.write_bytes(dumped(server, "pg_dump", "-Fc", "news"))
+    bench.rows(f"CREATE DATABASE {copy} OWNER {server.admin}")
+    argv = restore_argv(find_clients([str(server.binaries)])[16], copy, jobs=8, file=str(archive))
+    environment = server.admin_environment(copy)
+    done = subprocess.run(argv, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    listener = Listener()
+    for line in done.stderr.splitlines():
+        listener.hear(line)
+    verdict = listener.verdict(done.returncode)
+    assert (verdict.fatal, len(verdict.of(Kind.OWNER)), verdict.of(Kind.LOST)) == ("", 200, ())
+
+
+def dumped(server, program, *options):
+    argv = [server.binaries / program, *options]
+    environment = server.superuser_environment()
+    return subprocess.run(argv, env=environment, stdout=subprocess.PIPE, check=True).stdout
 
 
 def told(plan):
