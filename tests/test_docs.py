@@ -76,6 +76,30 @@ def test_every_entry_is_of_a_code_and_each_is_there_once():
     assert sorted(named) == CODES
 
 
+# ---- links -------------------------------------------------------------------------------------
+
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("[a-z]*/README.md")]
+
+
+def prose(document):
+    return re.sub(r"```.*?```", "", document.read_text(), flags=re.S)
+
+
+def anchors(document):
+    """Those that a heading gets on GitHub."""
+    titles = re.findall(r"^#+ (.+)$", prose(document), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document):
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", prose(document)):
+        path, _, anchor = link.partition("#")
+        found = (document.parent / path).resolve() if path else document
+        assert found.exists(), link
+        assert not anchor or anchor in anchors(found), link
+
+
 # ---- settings ----------------------------------------------------------------------------------
 
 

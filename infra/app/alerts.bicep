@@ -72,7 +72,7 @@ resource deadLetters 'Microsoft.Insights/metricAlerts@2018-03-01' = {
 var queries = {
   stuck: {
     query: 'traces | extend log = parse_json(message) | where log.event == "stuck"'
-    description: 'A restore does not get on; its reason is in the log. See docs/operations.md.'
+    description: 'A restore does not get on; its reason is in the log. See docs/operations.md, Stuck.'
   }
   failed: {
     query: 'traces | extend log = parse_json(message) | where log.event == "phase" and log.state == "failed"'

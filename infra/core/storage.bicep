@@ -141,6 +141,28 @@ resource restore 'Microsoft.Storage/storageAccounts@2025-01-01' = {
               }
             }
           }
+          {
+            name: 'expire-undelivered-events'
+            type: 'Lifecycle'
+            enabled: true
+            definition: {
+              filters: {
+                blobTypes: [
+                  'blockBlob'
+                ]
+                prefixMatch: [
+                  '${deadLetterContainer}/'
+                ]
+              }
+              actions: {
+                baseBlob: {
+                  delete: {
+                    daysAfterCreationGreaterThan: 30
+                  }
+                }
+              }
+            }
+          }
         ]
       }
     }
