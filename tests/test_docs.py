@@ -78,7 +78,7 @@ def test_every_entry_is_of_a_code_and_each_is_there_once():
 
 # ---- links -------------------------------------------------------------------------------------
 
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("[a-z]*/README.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 def prose(document):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from restore import flows
+from restore.adapters.target import read_facts
 from restore.core.state import Phase, UndoState
+from restore.worker.job import Limits
 from tests.worker.bench import Bench
 
 ROOT = Path(__file__).parents[2]
@@ -37,16 +40,19 @@ def bench(request, servers, dump):
         admin.execute("CREATE ROLE boss")
         admin.execute("GRANT boss TO CURRENT_USER")
         admin.execute(f"CREATE DATABASE {CRM} OWNER boss")
-    granted(server)
+        admin.execute("CREATE ROLE visitor LOGIN PASSWORD 'visitor'")
+    granted(server, f"replace={CRM}")
     bench.put("roles.sql", dump("pg_dumpall", "--roles-only"))
     bench.put(f"database_{CRM}.sql", dump("pg_dump", "-Fc", CRM))
     yield bench
     bench.wipe(roles)
 
 
-def granted(server):
+def granted(server, *variables):
     script = str(ROOT / "scripts/grant-worker.sql")
-    argv = [server.binaries / "psql", "-X", "-q", "-v", f"worker={LOGIN}", "-f", script]
+    argv = [server.binaries / "psql", "-X", "-q", "-f", script]
+    for variable in (f"worker={LOGIN}", *variables):
+        argv += ["-v", variable]
     for _ in range(2):  # safe to repeat
         done = subprocess.run(
             argv, env=server.admin_environment(), capture_output=True, text=True, check=False
@@ -54,8 +60,23 @@ def granted(server):
         assert done.returncode == 0, done.stderr
 
 
+def take(bench, role):
+    """What was given by the script, by who ran it."""
+    with psycopg.connect(bench.server.admin_conninfo(), autocommit=True) as admin:
+        admin.execute(f'REVOKE {role} FROM "{LOGIN}"')
+
+
+def visitor(bench):
+    """A session of somebody whom the login is no member of."""
+    conninfo = psycopg.conninfo.make_conninfo(
+        bench.server.superuser_conninfo(CRM), user="visitor", password="visitor"
+    )
+    return closing(psycopg.connect(conninfo, autocommit=True))
+
+
 def test_it_replaces_a_database_and_undoes_that(bench):
-    restore = bench.run(onExisting="swap", verify="content")
+    with visitor(bench):
+        restore = bench.run(onExisting="swap", leaveSeconds=0, verify="content")
     assert restore.phase in _DONE, restore.failure
     assert restore.debts == ()
     assert bench.rows("SELECT count(*) > 10 FROM pg_tables WHERE schemaname = 'sales'", CRM)
@@ -84,3 +105,46 @@ def test_a_database_of_somebody_else_is_not_touched(bench):
     restore = bench.run(onExisting="swap")
     assert (restore.phase, restore.failure.code) == (Phase.FAILED, "target-privilege")
     assert bench.databases() == [CRM]
+
+
+def test_without_pg_signal_backend_sessions_of_others_hold_up_what_is_replaced(bench):
+    take(bench, "pg_signal_backend")
+    bench.limits = Limits(publish_tries=1)
+    with visitor(bench):
+        restore = bench.run(onExisting="swap", leaveSeconds=0)
+    assert (restore.phase, restore.failure.code) == (Phase.FAILED, "target-busy")
+    assert bench.databases() == [CRM]
+    assert bench.run(onExisting="swap", leaveSeconds=0).phase in _DONE
+
+
+def test_without_pg_monitor_the_plan_knows_less(bench):
+    assert preloaded(bench) is not None
+    take(bench, "pg_monitor")
+    assert preloaded(bench) is None
+    assert bench.run(onExisting="swap").phase in _DONE
+
+
+def preloaded(bench):
+    conninfo = psycopg.conninfo.make_conninfo(
+        bench.server.admin_conninfo(), user=LOGIN, password=PASSWORD
+    )
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        return read_facts(connection, (18,)).preloaded
+
+
+def test_subscriptions_are_a_choice(bench):
+    bench.rows(f"GRANT pg_create_subscription TO {bench.server.admin} WITH ADMIN OPTION")
+    form = f"SELECT pg_has_role('{LOGIN}', 'pg_create_subscription', 'MEMBER')"
+    assert bench.rows(form) == [(False,)]
+    granted(bench.server, "subscriptions=on")
+    assert bench.rows(form) == [(True,)]
+    bench.rows(f"REVOKE pg_create_subscription FROM {bench.server.admin} CASCADE")
+
+
+def test_without_the_name_of_a_database_the_script_gives_no_right_to_one(bench):
+    take(bench, "boss")
+    granted(bench.server)
+    restore = bench.run(onExisting="swap")
+    assert (restore.phase, restore.failure.code) == (Phase.FAILED, "target-privilege")
+    assert bench.run(databases={"suffix": "_copy"}).phase in _DONE
+    assert bench.databases() == [CRM, f"{CRM}_copy"]
