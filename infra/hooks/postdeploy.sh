@@ -14,12 +14,23 @@ for name in AZURE_RESOURCE_GROUP AZURE_SUBSCRIPTION_ID AZURE_FUNCTION_APP_NAME R
     printenv "$name" >/dev/null || failed "expected $name in the environment, found none. Run: azd provision"
 done
 
-az deployment group create --output none --name blob-created \
-    --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" \
-    --template-file "$(dirname "$0")/../subscription.bicep" \
-    --parameters functionAppName="$AZURE_FUNCTION_APP_NAME" systemTopicName="$RESTORE_SYSTEM_TOPIC_NAME" \
-    restoreAccountName="$RESTORE_STORAGE_ACCOUNT_NAME" deadLetterContainerName="$RESTORE_DEAD_LETTER_CONTAINER" ||
-    failed "see the message above; is blob_created in the function app, and are you Contributor of the group?"
+subscribe() {
+    az deployment group create --output none --name blob-created \
+        --subscription "$AZURE_SUBSCRIPTION_ID" --resource-group "$AZURE_RESOURCE_GROUP" \
+        --template-file "$(dirname "$0")/../subscription.bicep" \
+        --parameters functionAppName="$AZURE_FUNCTION_APP_NAME" systemTopicName="$RESTORE_SYSTEM_TOPIC_NAME" \
+        restoreAccountName="$RESTORE_STORAGE_ACCOUNT_NAME" deadLetterContainerName="$RESTORE_DEAD_LETTER_CONTAINER"
+}
+
+# A function that was just deployed may take a minute to be listed.
+tries=4
+until subscribe; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] ||
+        failed "see the message above; is blob_created in the function app, and are you Contributor of the group?"
+    echo "Not yet; another try in ${RETRY_SECONDS:-20} seconds." >&2
+    sleep "${RETRY_SECONDS:-20}"
+done
 
 echo "blob_created is subscribed. Is all well? ${RESTORE_APP:-https://$AZURE_FUNCTION_APP_NAME.azurewebsites.net}/api/health"
 echo "What is left: a login for the worker on each target server (docs/database-login.md), and a first plan (docs/deploy.md)."
