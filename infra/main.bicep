@@ -63,6 +63,23 @@ param functionSubnetId string = ''
 @description('Existing subnet for workers, delegated to Microsoft.App/environments, that reaches the private servers; empty for none or that of vnetEnabled.')
 param workerSubnetId string = ''
 
+@description('Cores of a worker; it has twice as many GiB of memory.')
+@allowed([
+  '0.5'
+  '1.0'
+  '2.0'
+  '4.0'
+])
+param workerCores string = '2.0'
+
+@minValue(300)
+@description('Seconds after which a worker is ended; another takes its task over.')
+param workerTimeoutSeconds int = 14400
+
+@minValue(1)
+@description('Workers at the same time.')
+param maxWorkers int = 4
+
 var abbrs = loadJsonContent('./abbreviations.json')
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 var tags = { 'azd-env-name': environmentName }
@@ -232,6 +249,9 @@ module worker 'app/worker.bicep' = {
     environmentSettings: union(settings, {
       AZURE_CLIENT_ID: identities.outputs.workerClientId
     })
+    cores: workerCores
+    timeoutSeconds: workerTimeoutSeconds
+    maxWorkers: maxWorkers
     infrastructureSubnetId: empty(workerSubnetId) ? (network.?outputs.workerSubnetId ?? '') : workerSubnetId
     location: location
     tags: tags

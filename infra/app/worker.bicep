@@ -29,30 +29,28 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Cores of one replica; memory must be twice as many Gi on the Consumption profile.')
+@description('Cores of a worker.')
 @allowed([
   '0.5'
   '1.0'
   '2.0'
   '4.0'
 ])
-param cpu string = '2.0'
-@description('Memory of a worker in Gi: twice its cpu.')
-@allowed([
-  '1Gi'
-  '2Gi'
-  '4Gi'
-  '8Gi'
-])
-param memory string = '4Gi'
+param cores string
 
 @description('After which a worker is ended; its task is taken over.')
-@minValue(300)
-param replicaTimeoutSeconds int = 14400
+param timeoutSeconds int
 
 @description('Workers at the same time.')
-@minValue(1)
-param maxConcurrentRestores int = 4
+param maxWorkers int
+
+@description('What the Consumption profile gives with so many cores.')
+var memory = {
+  '0.5': '1Gi'
+  '1.0': '2Gi'
+  '2.0': '4Gi'
+  '4.0': '8Gi'
+}
 
 resource logs 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
   name: logAnalyticsName
@@ -109,14 +107,14 @@ resource job 'Microsoft.App/jobs@2025-01-01' = {
     workloadProfileName: 'Consumption'
     configuration: {
       triggerType: 'Event'
-      replicaTimeout: replicaTimeoutSeconds
+      replicaTimeout: timeoutSeconds
       replicaRetryLimit: 0
       eventTriggerConfig: {
         parallelism: 1
         replicaCompletionCount: 1
         scale: {
           minExecutions: 0
-          maxExecutions: maxConcurrentRestores
+          maxExecutions: maxWorkers
           pollingInterval: 30
           rules: [
             {
@@ -155,8 +153,8 @@ resource job 'Microsoft.App/jobs@2025-01-01' = {
           name: 'restore'
           image: empty(image) ? 'mcr.microsoft.com/k8se/quickstart-jobs:latest' : image
           resources: {
-            cpu: json(cpu)
-            memory: memory
+            cpu: json(cores)
+            memory: memory[cores]
           }
           command: empty(image) ? null : [
             'python'

@@ -222,11 +222,9 @@ def _problems(text: str) -> list[str]:
     for minutes in re.findall(r"lockDuration: 'PT(\w+)'", text):
         if minutes not in ("1M", "2M", "3M", "4M", "5M"):
             found.append(f"lockDuration: expected PT5M at most, found PT{minutes}")
-    for cpu, memory in re.findall(
-        r"param cpu string = '([\d.]+)'\n.*?param memory string = '([\d.]+)Gi'", text, re.S
-    ):
-        if float(memory) != 2 * float(cpu) or float(cpu) > 4:
-            found.append(f"cpu {cpu} and memory {memory}Gi: not a pair of the Consumption profile")
+    for cores, memory in re.findall(r"'([\d.]+)': '([\d.]+)Gi'", text):
+        if float(memory) != 2 * float(cores) or float(cores) > 4:
+            found.append(f"{cores} cores, {memory}Gi: not a pair of the Consumption profile")
     return found
 
 
