@@ -11,6 +11,7 @@ import restore
 from restore import settings
 from restore.adapters.azure_backup_errors import REMEDIES
 from restore.cli.terminal import EXIT_CODES
+from restore.core import request
 from restore.core.state import FINAL
 from restore.errors import RestoreError
 from tests.test_settings import READ, SMALLEST
@@ -98,6 +99,31 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document):
         found = (document.parent / path).resolve() if path else document
         assert found.exists(), link
         assert not anchor or anchor in anchors(found), link
+
+
+# ---- the request ---------------------------------------------------------------------------------
+
+
+def test_every_field_of_a_request_is_told_and_no_other():
+    whole = request.schema()
+    fields = set()
+    for name, about in whole["properties"].items():
+        kinds = about.get("anyOf", [about])
+        names = [kind["$ref"].rpartition("/")[2] for kind in kinds if "$ref" in kind]
+        parts = [part for kind in names for part in whole["$defs"][kind].get("properties", ())]
+        fields |= {f"{name}.{part}" for part in parts} or {name}
+    assert told(ROOT / "docs" / "request.md") == fields
+
+
+def told(document):
+    """The names of the first column, `.name` being of the object of the one before."""
+    found = set()
+    for row in re.findall(r"^\| (`.+?) \|", document.read_text(), re.M):
+        owner = ""
+        for name in re.findall(r"`([\w.]+)`", row):
+            owner = owner if name.startswith(".") else name.rpartition(".")[0]
+            found.add(owner + name if name.startswith(".") else name)
+    return found
 
 
 # ---- settings ----------------------------------------------------------------------------------
