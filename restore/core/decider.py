@@ -171,13 +171,19 @@ def stuck(restore: Restore, now: datetime, policy: Policy) -> str:
     limit = now - timedelta(seconds=policy.stuck_seconds)
     for task in restore.tasks:
         if task.state is TaskState.SENT and not task.taken and (task.since or now) <= limit:
-            return f"no worker has taken task {task.id} since {task.since:%Y-%m-%d %H:%M:%S} UTC"
+            return f"no worker has taken task {task.id} since {_said(task.since or now)}"
     for command in restore.outbox:
         if command.failures >= _STUCK_FAILURES:
             return f"{command.do.value} was tried {command.failures} times in vain"
+        if command.begun is not None and command.begun <= limit:
+            return f"{command.do.value} has been asked for in vain since {_said(command.begun)}"
         if command.due <= limit:
-            return f"{command.do.value} has been due since {command.due:%Y-%m-%d %H:%M:%S} UTC"
+            return f"{command.do.value} has been due since {_said(command.due)}"
     return ""
+
+
+def _said(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def same(one: Command, other: Command) -> bool:

@@ -123,7 +123,7 @@ class _Life(Decider):
                     return self.next(restore, Do.CREATE_CONTAINER, Do.VALIDATE)
                 return self.next(replace(restore, opened=True), Do.CREATE_CONTAINER, Do.OPEN)
             case AccountAsked(do) if self.pending(do):
-                return self.next(restore, do, do, self.later(self.policy.settle_seconds))
+                return self.account_asked(do)
             case AccountIs(Do.OPEN) if self.pending(Do.OPEN):
                 return self.next(restore, Do.OPEN, Do.VALIDATE)
             case AccountIs(Do.SHUT) if self.pending(Do.SHUT):
@@ -181,6 +181,19 @@ class _Life(Decider):
         return restore
 
     # ---- while Azure Backup works
+
+    def account_asked(self, do: Do) -> Restore:
+        """Again in a moment. Where it is asked in vain for long, somebody put it back each time."""
+        due, limit = self.later(self.policy.settle_seconds), self.policy.stuck_seconds
+        since = next(c.begun or self.now for c in self.restore.outbox if c.do is do)
+        if do is Do.SHUT and self.now - since > timedelta(seconds=limit):
+            return self.left_open(f"it does not change though it was asked for {limit:g} seconds")
+        return self.amend(do, lambda c: replace(c, due=due, begun=since, failures=0))
+
+    def left_open(self, found: str) -> Restore:
+        """The files are complete, so nobody waits for it; it is tried again after the end."""
+        warned = union(self.restore.warnings, (f"{LEFT_OPEN}, found: {found}",))
+        return self.next(replace(self.restore, warnings=warned), Do.SHUT, Do.CLAIM)
 
     def polled(self, do: Do, outcome: Outcome) -> Restore:
         restore = self.restore
@@ -387,10 +400,8 @@ class _Life(Decider):
             said = f"server parameters: expected to change them, found: {failure.message}"
             warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
             return self.tuned(warned)
-        if command.do is Do.SHUT:  # it is tried again after the end
-            said = f"{LEFT_OPEN}, found: {failure.message}"
-            warned = replace(self.restore, warnings=union(self.restore.warnings, (said,)))
-            return self.next(warned, Do.SHUT, Do.CLAIM)
+        if command.do is Do.SHUT:
+            return self.left_open(failure.message)
         ticket = command.ticket
         task = self.restore.task(ticket.task) if ticket else None
         if ticket is None or task is None:

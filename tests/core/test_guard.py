@@ -18,6 +18,7 @@ from restore.core.events import (
     Listed,
     Polled,
     Stumbled,
+    Ticked,
 )
 from restore.core.guard import Access, Guard, decode, encode
 from restore.core.messages import Failure
@@ -146,6 +147,28 @@ def test_it_is_shut_once_the_files_are_complete():
     story.on(AccountIs(Do.SHUT))
     assert story.restore.phase is Phase.PREPARING
     assert story.restore.opened  # until it has been looked at once more
+
+
+def test_one_that_is_asked_to_open_in_vain_is_stuck():
+    story = opening().on(AccountAsked(Do.OPEN))
+    since = story.now
+    for _ in range(2):
+        story.on(AccountAsked(Do.OPEN), Ticked(), after=POLICY.stuck_seconds / 2)
+    assert story.todo == [Do.OPEN]
+    said = f"{since:%Y-%m-%d %H:%M:%S} UTC"
+    assert story.restore.stuck == f"open has been asked for in vain since {said}"
+    story.on(AccountIs(Do.OPEN), Ticked())
+    assert story.restore.stuck == ""
+
+
+def test_one_that_is_asked_to_shut_in_vain_keeps_nobody_waiting():
+    story = extracted().on(AccountAsked(Do.SHUT))
+    story.on(AccountAsked(Do.SHUT), after=POLICY.stuck_seconds)
+    assert story.todo == [Do.SHUT]
+    story.on(AccountAsked(Do.SHUT), after=1)
+    assert story.restore.phase is Phase.PREPARING
+    assert "landing account: expected to shut it" in story.restore.warnings[-1]
+    assert story.restore.opened  # so that it is tried again after the end
 
 
 def test_a_late_file_keeps_it_open():
