@@ -16,7 +16,9 @@ from restore.core.messages import EVENTS, POISON, REPORTS, TASKS
 from tests.infra import azd
 from tests.infra.bicep.check import problems
 from tests.infra.bicep.project import Project
+from tests.infra.bicep.source import BicepFile
 from tests.infra.bicep.syntax import descendants, key, properties, text, value
+from tests.infra.facts import facts
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -91,48 +93,6 @@ IDENTITY = {"LandingStorage__clientId", "StateStorage__clientId", "ServiceBusCon
 # Read by the Functions host.
 HOST = {"TICK_SCHEDULE", "ServiceBusConnection__credential", "ServiceBusConnection__clientId"}
 
-# What each file has to say, word by word.
-MUST = {
-    "core/storage.bicep": (
-        "allowCrossTenantReplication: !landingGuard",
-        "allowCrossTenantReplication: false",
-        "isHnsEnabled: false",
-        "resourceId: backupVaultResourceId",
-        "publicNetworkAccess: 'Enabled'",
-        "prefixMatch: [\n                  'restore-'\n                ]",
-        "daysAfterCreationGreaterThan: keepFilesDays",
-        "name: stateContainer",
-    ),
-    "core/servicebus.bicep": (
-        "disableLocalAuth: true",
-        "deadLetteringOnMessageExpiration: true",
-        "requiresDuplicateDetection: true",
-    ),
-    "core/registry.bicep": ("adminUserEnabled: false",),
-    "core/monitoring.bicep": ("DisableLocalAuth: true",),
-    "core/keyvault.bicep": ("enableRbacAuthorization: true", "enablePurgeProtection: true"),
-    "app/function.bicep": (
-        "httpsOnly: true",
-        "version: '3.13'",
-        "'FlexConsumption'",
-        "'azd-service-name': serviceName",
-    ),
-    "app/worker.bicep": (
-        "replicaRetryLimit: 0",
-        "type: 'azure-servicebus'\n              identity: scalerIdentityId",
-        "lifecycle: 'None'",
-        "parallelism: 1",
-        "'azd-service-name': serviceName",
-    ),
-    "subscription.bicep": (
-        "/functions/blob_created'",
-        "Microsoft.Storage.BlobCreated",
-        "deadLetterWithResourceIdentity",
-        "containers/restore-'",
-    ),
-    "main.bicep": ("'azd-env-name': environmentName", "uniqueString("),
-}
-
 
 class Recorded(Mapping[str, str]):
     """An environment that remembers which names it was asked for."""
@@ -188,17 +148,40 @@ def findings(folder: Path) -> list[str]:
     texts = {
         p.relative_to(folder).as_posix(): p.read_text() for p in sorted(folder.rglob("*.bicep"))
     }
-    for name, wanted in MUST.items():
-        found += [f"{name}: expected {w!r}" for w in wanted if w not in texts[name]]
+    said = {name: facts(BicepFile(folder / name)) for name in texts}
+    found += _musts(said)
     for name, content in texts.items():
         found += [f"{name}: {problem}" for problem in _problems(content)]
+        found += [
+            f"{name}: {one}: an assignment that is in no table" for one in _other(name, content)
+        ]
     return (
         found
-        + _roles(texts["rbac/roles.bicep"])
+        + _roles(said["rbac/roles.bicep"])
         + _settings(folder)
         + _entities(texts)
         + _parameters(folder, texts["main.bicep"])
     )
+
+
+def _musts(said: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """`must.txt` against the files: what is said otherwise, or not at all; rights that are new."""
+    musts: dict[str, dict[str, str]] = {name: {} for name in said}
+    for part in (Path(__file__).parent / "must.txt").read_text().split("\n[")[1:]:
+        name, _, lines = part.partition("]\n")
+        musts[name] = dict(line.split(": ", 1) for line in lines.strip().splitlines())
+    wrong = [
+        f"{name}: {path}: expected {must}, found {said[name].get(path, 'nothing')}"
+        for name, expected in musts.items()
+        for path, must in expected.items()
+        if said[name].get(path) != must
+    ]
+    return wrong + [
+        f"{name}: {path}: {there}: nobody has agreed to that right"
+        for name, found in said.items()
+        for path, there in found.items()
+        if ".permissions." in path and path not in musts[name] and there != "[]"
+    ]
 
 
 def _problems(text: str) -> list[str]:
@@ -211,9 +194,6 @@ def _problems(text: str) -> list[str]:
         found.append("a storage account without allowSharedKeyAccess: false")
     if accounts != text.count("allowBlobPublicAccess: false"):
         found.append("a storage account without allowBlobPublicAccess: false")
-    for name, guid in re.findall(r"(\w+)(?: =|:) '([0-9a-f]{8}-[0-9a-f-]{27})'", text):
-        if ROLES.get(name) != guid:
-            found.append(f"{name}: expected the role id {ROLES.get(name)}, found {guid}")
     for block in re.findall(r"resource \w+ 'Microsoft.Authorization/roleAss.*?\n\}", text, re.S):
         if not re.search(r"^  scope: \S", block, re.M):
             found.append(f"{block.split()[1]}: a role assignment without scope")
@@ -228,18 +208,51 @@ def _problems(text: str) -> list[str]:
     return found
 
 
-def _roles(text: str) -> list[str]:
-    """The tables of assignments, each with the scope of what is made of it, against `MAY`."""
-    form = r"var (\w+)Roles = \[\n(.*?)\n\]\n.*?\[for item in \1Roles: .*?\n  scope: (\S+)\n"
-    found = {
-        scope: re.findall(r"principal: (\w+)PrincipalId, role: role\.(\w+)", rows)
-        for _, rows, scope in re.findall(form, text, re.S)
-    }
-    return [
-        f"roles on {scope}: expected {MAY.get(scope)}, found {found.get(scope)}"
-        for scope in {**MAY, **found}
-        if MAY.get(scope) != found.get(scope)
+def _other(name: str, text: str) -> list[str]:
+    """Assignments beside those of the table, and the one of each custom role."""
+    made = re.findall(r"resource (\w+) 'Microsoft.Authorization/roleAssignments@", text)
+    own = r"assignment" if name.startswith("rbac/") else r"(?!)"
+    known = r"\w+Assignments" if name == "rbac/roles.bicep" else own
+    return [symbol for symbol in made if not re.fullmatch(known, symbol)]
+
+
+_ASSIGNED = {
+    "roleDefinitionId": (
+        "subscriptionResourceId('Microsoft.Authorization/roleDefinitions', item.role)"
+    ),
+    "principalId": "item.principal",
+    "principalType": "'ServicePrincipal'",
+}
+
+
+def _roles(said: Mapping[str, str]) -> list[str]:
+    """The ids of roles; the tables of assignments, each with the scope of what is made of it."""
+    ids = {path[5:]: id_.strip("'") for path, id_ in said.items() if path.startswith("role.")}
+    found = [
+        f"role {name}: expected the id {ROLES.get(name)}, found {ids.get(name)}"
+        for name in {**ROLES, **ids}
+        if ROLES.get(name) != ids.get(name)
     ]
+    made = [p.removesuffix("Assignments.name") for p in said if p.endswith("Assignments.name")]
+    may = {said.get(f"{name}Assignments.scope", ""): _table(said, name) for name in made}
+    found += [
+        f"roles on {scope}: expected {MAY.get(scope)}, found {may.get(scope)}"
+        for scope in {**MAY, **may}
+        if MAY.get(scope) != may.get(scope)
+    ]
+    return found + [
+        f"{name}Assignments.{part}: expected {expected}"
+        for name in made
+        for part, expected in _ASSIGNED.items()
+        if said.get(f"{name}Assignments.{part}") != expected
+    ]
+
+
+def _table(said: Mapping[str, str], name: str) -> list[tuple[str, str]]:
+    rows = {path: text for path, text in said.items() if path.startswith(f"{name}Roles.")}
+    who = [text.removesuffix("PrincipalId") for p, text in rows.items() if p.endswith("principal")]
+    what = [text.removeprefix("role.") for path, text in rows.items() if path.endswith("role")]
+    return list(zip(who, what, strict=True))
 
 
 def _settings(folder: Path) -> list[str]:

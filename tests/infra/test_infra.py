@@ -76,6 +76,15 @@ MISTAKES = [
     ("rbac/roles.bicep", "  scope: namespace::tasks\n", "  scope: namespace\n"),
     ("app/worker.bicep", "memory: memory[cores]", "memory: memory"),
     ("main.bicep", "    cores: workerCores\n", ""),
+    ("app/alerts.bicep", "enabled: true", "enabled: false"),
+    ("app/alerts.bicep", 'log.event == "stuck"', 'log.event == "stack"'),
+    ("core/registry.bicep", "anonymousPullEnabled: false", "anonymousPullEnabled: true"),
+    ("core/network.bicep", "target: keyVaultId", "target: hostStorageId"),
+    ("main.bicep", "RESTORE_TARGETS: restoreTargets", "RESTORE_TARGETS: backupVaultResourceId"),
+    ("rbac/restore-role.bicep", "backupVaults/read'", "backupVaults/*'"),
+    ("rbac/restore-role.bicep", "dataActions: []", "dataActions: [ '*' ]"),
+    ("rbac/roles.bicep", "principalId: item.principal", "principalId: controlPrincipalId"),
+    ("rbac/roles.bicep", "ba92f5b4-2d11-453d", "ba92f5b4-2d11-453e"),
     ("subscription.bicep", "functions/blob_created", "functions/blob_made"),
     ("subscription.bicep", "endpointType: 'AzureFunction'", "endpointType: 'Function'"),
     ("rbac/roles.bicep", "  scope: namespace::tasks\n", ""),
@@ -109,6 +118,25 @@ def test_a_planted_mistake_is_found(tmp_path, file, there, planted):
     assert there in text
     (folder / file).write_text(text.replace(there, planted, 1))
     assert policy.findings(folder) != []
+
+
+def test_an_assignment_beside_the_table_is_found(tmp_path):
+    folder = tmp_path / "infra"
+    shutil.copytree(INFRA, folder)
+    file = folder / "app" / "events.bicep"
+    more = """
+resource more 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(restore.id, topic.id)
+  scope: restore
+  properties: {
+    roleDefinitionId: topic.id
+    principalId: topic.identity.principalId
+    principalType: 'ServicePrincipal'
+  }
+}
+"""
+    file.write_text(file.read_text() + more)
+    assert policy.findings(folder) == ["app/events.bicep: more: an assignment that is in no table"]
 
 
 def test_azure_yaml_names_services_and_hooks_that_exist():
