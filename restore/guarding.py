@@ -19,7 +19,7 @@ from restore.core import guard
 from restore.core.events import AccountAsked, AccountIs
 from restore.core.guard import Access, Guard
 from restore.core.state import Do, Restore
-from restore.errors import ConflictError, NotFoundError, RestoreError
+from restore.errors import ConflictError, MessageError, NotFoundError, RestoreError
 
 log = logging.getLogger("restore")
 
@@ -140,7 +140,14 @@ def _kept(control: Control) -> _Kept:
         found = control.documents.read(guard.DOCUMENT)
     except NotFoundError:
         return _Kept(Guard(), None)
-    return _Kept(guard.decode(found.body), found.etag)
+    try:
+        return _Kept(guard.decode(found.body), found.etag)
+    except ValueError as exc:
+        raise MessageError(
+            f"{guard.DOCUMENT}: expected what was changed of the account, found another text",
+            "is it of a newer release? deploy that again; else shut the account by hand, and"
+            " delete the blob",
+        ) from exc
 
 
 def _guard(control: Control) -> LandingGuard:

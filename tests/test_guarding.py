@@ -120,6 +120,15 @@ def test_one_that_is_switched_off_meanwhile_says_so(world):
     assert any("landing account" in warning for warning in world.restore(restore_id).warnings)
 
 
+def test_a_document_that_is_not_understood_says_so_and_is_not_overwritten(world):
+    world.documents.write(guard.DOCUMENT, b'{"version": 2}', None)
+    restore = world.end(world.start())
+    assert (restore.phase, restore.failure.code) == (Phase.FAILED, "message")
+    assert "delete the blob" in restore.failure.hint
+    assert world.documents.read(guard.DOCUMENT).body == b'{"version": 2}'
+    assert now(world) == SHUT
+
+
 # ---- a cancel in the midst of opening ----------------------------------------------------------
 
 
