@@ -129,7 +129,7 @@ def test_only_what_a_superuser_has_to_make_is_left_out(bench_on, nasty, source, 
 
 
 def test_what_parallel_jobs_complain_of_at_the_same_time_is_all_heard(bench_on, tmp_path):
-    """No publication's owner may create in the database; their lines mingle every time."""
+    """No publication's owner may create in the database; their lines mingle."""
     bench = bench_on(16)
     server, copy = bench.server, "copy"
     bench.rows(f"CREATE ROLE editor; GRANT editor TO {server.admin} WITH SET TRUE")
