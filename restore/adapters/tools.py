@@ -198,10 +198,12 @@ class Child:
         self._listener.start()
 
     def _listen(self) -> None:
-        for raw in iter(lambda: _opened(self._process.stderr).readline(_LONGEST_LINE_BYTES), b""):
-            line = raw.decode(errors="replace").rstrip("\r\n")
-            self._last.append(line)
-            self._on_line(line)
+        # The pipe itself has no buffer: it would be read byte by byte.
+        with open(_opened(self._process.stderr).fileno(), "rb", closefd=False) as lines:
+            for raw in iter(lambda: lines.readline(_LONGEST_LINE_BYTES), b""):
+                line = raw.decode(errors="replace").rstrip("\r\n")
+                self._last.append(line)
+                self._on_line(line)
 
     def __enter__(self) -> Self:
         return self
