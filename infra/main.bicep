@@ -39,6 +39,9 @@ param keepFilesDays int = 7
 @description('Keep the landing account shut, and open it to Azure Backup only while a vault writes into it.')
 param landingGuard bool = false
 
+@description('Allow restores from the copy in the paired region ("source.region"), by a role on the vault\'s resource group.')
+param crossRegion bool = false
+
 @description('Resource ids of servers, separated by commas, whose parameters a restore may change for a while ("serverParameters"); empty for none.')
 param tunableServers string = ''
 
@@ -318,6 +321,15 @@ module restoreRole 'rbac/restore-role.bicep' = {
   params: {
     roleName: 'Postgres vault restore (${token})'
     backupVaultName: last(vaultParts)
+    controlPrincipalId: identities.outputs.controlPrincipalId
+  }
+}
+
+module crossRegionRole 'rbac/cross-region-role.bicep' = if (crossRegion) {
+  name: 'cross-region-role'
+  scope: resourceGroup(vaultParts[2], vaultParts[4])
+  params: {
+    roleName: 'Postgres vault restore from the paired region (${token})'
     controlPrincipalId: identities.outputs.controlPrincipalId
   }
 }

@@ -184,11 +184,16 @@ class _Life(Decider):
 
     def account_asked(self, do: Do) -> Restore:
         """Again in a moment. Where it is asked in vain for long, somebody put it back each time."""
-        due, limit = self.later(self.policy.settle_seconds), self.policy.stuck_seconds
+        limit = self.policy.stuck_seconds
         since = next(c.begun or self.now for c in self.restore.outbox if c.do is do)
         if do is Do.SHUT and self.now - since > timedelta(seconds=limit):
             return self.left_open(f"it does not change though it was asked for {limit:g} seconds")
-        return self.amend(do, lambda c: replace(c, due=due, begun=since, failures=0))
+        return self.in_vain(do, self.policy.settle_seconds)
+
+    def in_vain(self, do: Do, wait_seconds: float) -> Restore:
+        """Asked again after a while; `begun` is since when, so that it is stuck in the end."""
+        due = self.later(wait_seconds)
+        return self.amend(do, lambda c: replace(c, due=due, begun=c.begun or self.now, failures=0))
 
     def left_open(self, found: str) -> Restore:
         """The files are complete, so nobody waits for it; it is tried again after the end."""
@@ -207,7 +212,8 @@ class _Life(Decider):
             return self.next(replace(warned, operation=None), do, Do.TRIGGER)
         if do is Do.POLL_TRIGGER:
             if not outcome.job:  # accepted, but its job cannot be seen yet
-                return self.next(warned, do, do, self.later(self.policy.poll_seconds))
+                waiting = self.in_vain(do, self.policy.poll_seconds)
+                return replace(waiting, warnings=warned.warnings)
             return self.next(replace(warned, operation=None, job=outcome.job), do, Do.POLL_JOB)
         return self.next(warned, do, Do.LIST_FILES)
 

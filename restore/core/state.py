@@ -75,7 +75,7 @@ class Command:
     due: datetime
     ticket: Ticket | None = None
     not_before: datetime | None = None  # when the ticket may be taken
-    begun: datetime | None = None  # when it was last tried, where trying twice needs care
+    begun: datetime | None = None  # a trigger: when it was last tried; others: asked since
     failures: int = 0
 
 

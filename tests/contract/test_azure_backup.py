@@ -206,6 +206,20 @@ def test_success_is_one_though_the_result_may_not_be_seen(azure, vault):
     assert outcome == Outcome(OperationState.SUCCEEDED, job="")
 
 
+def test_an_operation_beside_the_vault_that_may_not_be_seen_is_left_to_the_next(azure, vault):
+    """As of another region, whose URL is the subscription's."""
+    azure.say(403, {"error": {"code": "AuthorizationFailed", "message": "no authorization"}})
+    status = "/subscriptions/x/providers/Microsoft.DataProtection/locations/y/operationStatus/1"
+    outcome = vault.poll(Operation(f"{azure.url}{status}"))
+    assert outcome == Outcome(OperationState.SUCCEEDED, job="")
+
+
+def test_an_operation_of_the_vault_that_may_not_be_seen_is_refused(azure, vault):
+    azure.say(403, {"error": {"code": "AuthorizationFailed", "message": "no authorization"}})
+    with pytest.raises(RefusedError, match="403"):
+        vault.poll(Operation(f"{azure.url}{VAULT}/operationStatus/1"))
+
+
 @pytest.mark.parametrize(("code", "state"), [(202, "running"), (204, "succeeded")])
 def test_where_azure_gives_one_url_only_its_status_code_tells(azure, vault, code, state):
     azure.say(202, None, Location=f"{azure.url}/result")

@@ -622,6 +622,18 @@ def test_what_is_tried_in_vain_is_stuck_and_a_plan_to_think_about_is_not():
     assert story.restore.stuck.startswith("create-container has been due since 20")
 
 
+def test_a_job_that_never_shows_is_stuck():
+    story = Story().on(POINT, ContainerCreated(), Accepted(Do.VALIDATE, OPERATION))
+    story.on(Polled(Do.POLL_VALIDATION, DONE), Accepted(Do.TRIGGER, OPERATION))
+    seen = replace(DONE, warnings=("no job yet",))
+    for _ in range(3):
+        story.on(Polled(Do.POLL_TRIGGER, seen), Ticked(), after=301)
+    assert story.restore.stuck.startswith("poll-trigger has been asked for in vain since 20")
+    assert story.restore.warnings == ("no job yet",)
+    story.on(JobFound("/jobs/1"), Ticked())
+    assert (story.todo, story.restore.stuck) == ([Do.POLL_JOB], "")
+
+
 def test_a_worker_that_was_seen_is_no_longer_waited_for():
     story = prepared("crm")
     assert not story.restore.task("roles").taken
