@@ -102,7 +102,6 @@ var settings = {
   RESTORE_GUARD_TENANT: landingGuard ? tenant().tenantId : ''
   RESTORE_VAULTS: backupVaultResourceId
   RESTORE_TARGETS: restoreTargets
-  RESTORE_KEY_VAULT_URL: vault.outputs.uri
   RESTORE_REPORT_KEY: reportKey
   RESTORE_EVENTS_TOPIC: eventsTopicName
   RESTORE_RULES: restoreRules
@@ -189,11 +188,21 @@ module registry 'core/registry.bicep' = {
   }
 }
 
-module vault 'core/keyvault.bicep' = {
-  name: 'keyvault'
+module passwords 'core/keyvault.bicep' = {
+  name: 'passwords'
   scope: rg
   params: {
     name: '${abbrs.keyVaultVaults}${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module signing 'core/keyvault.bicep' = {
+  name: 'signing'
+  scope: rg
+  params: {
+    name: '${abbrs.keyVaultVaults}sign${token}'
     location: location
     tags: tags
   }
@@ -206,7 +215,8 @@ module network 'core/network.bicep' = if (vnetEnabled) {
     name: '${abbrs.networkVirtualNetworks}${token}'
     hostStorageId: storage.outputs.hostId
     restoreStorageId: storage.outputs.restoreId
-    keyVaultId: vault.outputs.id
+    passwordsId: passwords.outputs.id
+    signingId: signing.outputs.id
     location: location
     tags: tags
   }
@@ -226,6 +236,7 @@ module functionApp 'app/function.bicep' = {
     virtualNetworkSubnetId: empty(functionSubnetId) ? (network.?outputs.functionSubnetId ?? '') : functionSubnetId
     appSettings: union(settings, {
       AZURE_CLIENT_ID: identities.outputs.controlClientId
+      RESTORE_KEY_VAULT_URL: signing.outputs.uri
       ServiceBusConnection__credential: 'managedidentity'
       ServiceBusConnection__clientId: identities.outputs.controlClientId
       TICK_SCHEDULE: '*/30 * * * * *'
@@ -251,6 +262,7 @@ module worker 'app/worker.bicep' = {
     tasksQueueName: queueNames[0]
     environmentSettings: union(settings, {
       AZURE_CLIENT_ID: identities.outputs.workerClientId
+      RESTORE_KEY_VAULT_URL: passwords.outputs.uri
     })
     cores: workerCores
     timeoutSeconds: workerTimeoutSeconds
@@ -284,7 +296,8 @@ module roles 'rbac/roles.bicep' = {
     serviceBusName: bus.outputs.name
     eventsTopicName: eventsTopicName
     registryName: registry.outputs.name
-    keyVaultName: vault.outputs.name
+    passwordsVaultName: passwords.outputs.name
+    signingVaultName: signing.outputs.name
     applicationInsightsName: monitoring.outputs.applicationInsightsName
     controlPrincipalId: identities.outputs.controlPrincipalId
     workerPrincipalId: identities.outputs.workerPrincipalId
@@ -369,5 +382,6 @@ output RESTORE_STORAGE_ACCOUNT_NAME string = storage.outputs.restoreName
 output RESTORE_DEAD_LETTER_CONTAINER string = storage.outputs.deadLetterContainerName
 output RESTORE_SYSTEM_TOPIC_NAME string = events.outputs.topicName
 output RESTORE_STATE_ACCOUNT_NAME string = storage.outputs.hostName
-output RESTORE_KEY_VAULT_NAME string = vault.outputs.name
+output RESTORE_KEY_VAULT_NAME string = passwords.outputs.name
+output RESTORE_SIGNING_VAULT_NAME string = signing.outputs.name
 output SERVICE_BUS_NAMESPACE string = bus.outputs.fullyQualifiedNamespace

@@ -4,35 +4,30 @@ param name string
 param hostStorageId string
 @description('Resource id of the landing account.')
 param restoreStorageId string
-@description('Resource id of the key vault.')
-param keyVaultId string
+@description('Resource id of the key vault with the passwords of servers.')
+param passwordsId string
+@description('Resource id of the key vault with the keys that are signed with.')
+param signingId string
 @description('Region.')
 param location string
 @description('Tags of every resource.')
 param tags object
 
+@description('A zone for each kind of endpoint.')
 var zones = {
-  blob: {
-    zone: 'privatelink.blob.${environment().suffixes.storage}'
-    target: hostStorageId
-    group: 'blob'
-  }
-  queue: {
-    zone: 'privatelink.queue.${environment().suffixes.storage}'
-    target: hostStorageId
-    group: 'queue'
-  }
-  table: {
-    zone: 'privatelink.table.${environment().suffixes.storage}'
-    target: hostStorageId
-    group: 'table'
-  }
-  vault: {
-    zone: 'privatelink.vaultcore.azure.net'
-    target: keyVaultId
-    group: 'vault'
-  }
+  blob: 'privatelink.blob.${environment().suffixes.storage}'
+  queue: 'privatelink.queue.${environment().suffixes.storage}'
+  table: 'privatelink.table.${environment().suffixes.storage}'
+  vault: 'privatelink.vaultcore.azure.net'
 }
+var reached = [
+  { name: 'blob', target: hostStorageId, group: 'blob' }
+  { name: 'queue', target: hostStorageId, group: 'queue' }
+  { name: 'table', target: hostStorageId, group: 'table' }
+  { name: 'restore', target: restoreStorageId, group: 'blob' }
+  { name: 'passwords', target: passwordsId, group: 'vault' }
+  { name: 'signing', target: signingId, group: 'vault' }
+]
 
 resource vnet 'Microsoft.Network/virtualNetworks@2024-07-01' = {
   name: name
@@ -84,15 +79,15 @@ resource vnet 'Microsoft.Network/virtualNetworks@2024-07-01' = {
   }
 }
 
-resource dns 'Microsoft.Network/privateDnsZones@2024-06-01' = [for item in items(zones): {
-  name: item.value.zone
+resource dns 'Microsoft.Network/privateDnsZones@2024-06-01' = [for zone in items(zones): {
+  name: zone.value
   location: 'global'
   tags: tags
 }]
 
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [for (item, i) in items(zones): {
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [for (zone, i) in items(zones): {
   parent: dns[i]
-  name: 'link-${item.key}'
+  name: 'link-${zone.key}'
   location: 'global'
   properties: {
     registrationEnabled: false
@@ -102,8 +97,8 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
   }
 }]
 
-resource endpoints 'Microsoft.Network/privateEndpoints@2024-07-01' = [for item in items(zones): {
-  name: 'pe-${item.key}-${name}'
+resource endpoints 'Microsoft.Network/privateEndpoints@2024-07-01' = [for item in reached: {
+  name: 'pe-${item.name}-${name}'
   location: location
   tags: tags
   properties: {
@@ -112,11 +107,11 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2024-07-01' = [for item i
     }
     privateLinkServiceConnections: [
       {
-        name: item.key
+        name: item.name
         properties: {
-          privateLinkServiceId: item.value.target
+          privateLinkServiceId: item.target
           groupIds: [
-            item.value.group
+            item.group
           ]
         }
       }
@@ -124,53 +119,15 @@ resource endpoints 'Microsoft.Network/privateEndpoints@2024-07-01' = [for item i
   }
 }]
 
-resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-07-01' = [for (item, i) in items(zones): {
+resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-07-01' = [for (item, i) in reached: {
   parent: endpoints[i]
   name: 'default'
   properties: {
     privateDnsZoneConfigs: [
       {
-        name: item.key
+        name: item.group
         properties: {
-          privateDnsZoneId: dns[i].id
-        }
-      }
-    ]
-  }
-}]
-
-@description('The landing account shares the zone of blobs with the host account.')
-resource restoreEndpoint 'Microsoft.Network/privateEndpoints@2024-07-01' = {
-  name: '${name}-restore'
-  location: location
-  tags: tags
-  properties: {
-    subnet: {
-      id: '${vnet.id}/subnets/endpoints'
-    }
-    privateLinkServiceConnections: [
-      {
-        name: 'restore'
-        properties: {
-          privateLinkServiceId: restoreStorageId
-          groupIds: [
-            'blob'
-          ]
-        }
-      }
-    ]
-  }
-}
-
-resource restoreZoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-07-01' = {
-  parent: restoreEndpoint
-  name: 'default'
-  properties: {
-    privateDnsZoneConfigs: [
-      {
-        name: 'blob'
-        properties: {
-          privateDnsZoneId: resourceId('Microsoft.Network/privateDnsZones', zones.blob.zone)
+          privateDnsZoneId: resourceId('Microsoft.Network/privateDnsZones', zones[item.group])
         }
       }
     ]
@@ -178,7 +135,7 @@ resource restoreZoneGroup 'Microsoft.Network/privateEndpoints/privateDnsZoneGrou
   dependsOn: [
     dns
   ]
-}
+}]
 
 output functionSubnetId string = '${vnet.id}/subnets/functions'
 output workerSubnetId string = '${vnet.id}/subnets/jobs'

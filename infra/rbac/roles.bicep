@@ -8,8 +8,10 @@ param serviceBusName string
 param eventsTopicName string
 @description('Name of the container registry.')
 param registryName string
-@description('Name of the key vault.')
-param keyVaultName string
+@description('Name of the key vault with the passwords of servers.')
+param passwordsVaultName string
+@description('Name of the key vault with the keys that are signed with.')
+param signingVaultName string
 @description('Name of the Application Insights component.')
 param applicationInsightsName string
 @description('Principal of the function app\'s identity.')
@@ -87,8 +89,12 @@ resource registry 'Microsoft.ContainerRegistry/registries@2025-04-01' existing =
   name: registryName
 }
 
-resource keyVault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
-  name: keyVaultName
+resource passwords 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+  name: passwordsVaultName
+}
+
+resource signing 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+  name: signingVaultName
 }
 
 resource appInsights 'Microsoft.Insights/components@2020-02-02' existing = {
@@ -235,14 +241,29 @@ resource registryAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01
   }
 }]
 
-var keyVaultRoles = [
-  { principal: controlPrincipalId, role: role.keyVaultSecretsUser }
+var passwordsRoles = [
   { principal: workerPrincipalId, role: role.keyVaultSecretsUser }
 ]
 
-resource keyVaultAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for item in keyVaultRoles: {
-  name: guid(keyVault.id, item.principal, item.role)
-  scope: keyVault
+@description('The control plane asks for no password of a server.')
+resource passwordsAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for item in passwordsRoles: {
+  name: guid(passwords.id, item.principal, item.role)
+  scope: passwords
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', item.role)
+    principalId: item.principal
+    principalType: 'ServicePrincipal'
+  }
+}]
+
+var signingRoles = [
+  { principal: controlPrincipalId, role: role.keyVaultSecretsUser }
+]
+
+@description('Workers, which read what others wrote, sign nothing.')
+resource signingAssignments 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for item in signingRoles: {
+  name: guid(signing.id, item.principal, item.role)
+  scope: signing
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', item.role)
     principalId: item.principal

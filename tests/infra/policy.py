@@ -69,7 +69,8 @@ MAY = {
     ],
     "namespace::events": [("control", "serviceBusDataSender")],
     "registry": [("worker", "acrPull")],
-    "keyVault": [("control", "keyVaultSecretsUser"), ("worker", "keyVaultSecretsUser")],
+    "passwords": [("worker", "keyVaultSecretsUser")],
+    "signing": [("control", "keyVaultSecretsUser")],
     "appInsights": [
         ("control", "monitoringMetricsPublisher"),
         ("worker", "monitoringMetricsPublisher"),
