@@ -275,22 +275,22 @@ class Writer(threading.Thread):
             password=server.superuser_password,
         )
         self.acknowledged, self.refused = [], 0
-        self._number, self._stop = 0, threading.Event()
+        self._number, self._told_to_end = 0, threading.Event()
 
     def run(self):
-        while not self._stop.is_set():
+        while not self._told_to_end.is_set():
             with suppress(psycopg.Error), psycopg.connect(self._conninfo, autocommit=True) as one:
                 self._write(one)
             self.refused += 1
 
     def _write(self, connection):
-        while not self._stop.is_set():
+        while not self._told_to_end.is_set():
             self._number += 1
             connection.execute("INSERT INTO written VALUES (%s)", [self._number])
             self.acknowledged.append(self._number)
 
     def stop(self):
-        self._stop.set()
+        self._told_to_end.set()
         self.join(60)
 
 
