@@ -172,10 +172,10 @@ def _musts(said: Mapping[str, Mapping[str, str]]) -> list[str]:
         name, _, lines = part.partition("]\n")
         musts[name] = dict(line.split(": ", 1) for line in lines.strip().splitlines())
     wrong = [
-        f"{name}: {path}: expected {must}, found {said[name].get(path, 'nothing')}"
+        f"{name}: {path}: expected {must}, found {said.get(name, {}).get(path, 'nothing')}"
         for name, expected in musts.items()
         for path, must in expected.items()
-        if said[name].get(path) != must
+        if said.get(name, {}).get(path) != must
     ]
     return wrong + [
         f"{name}: {path}: {there}: nobody has agreed to that right"

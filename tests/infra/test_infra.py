@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,7 @@ MISTAKES = [
     ("rbac/roles.bicep", "  scope: namespace::tasks\n", "  scope: namespace\n"),
     ("app/worker.bicep", "memory: memory[cores]", "memory: memory"),
     ("main.bicep", "    cores: workerCores\n", ""),
+    ("main.bicep", "empty(workerSubnetId) ?", "empty(functionSubnetId) ?"),
     ("app/alerts.bicep", "enabled: true", "enabled: false"),
     ("app/alerts.bicep", 'log.event == "stuck"', 'log.event == "stack"'),
     ("core/registry.bicep", "anonymousPullEnabled: false", "anonymousPullEnabled: true"),
@@ -186,6 +188,12 @@ def hook(folder, az, **environment):
     (folder / "az").chmod(0o755)
     environment |= {"PATH": f"{folder}:/usr/bin:/bin", "RETRY_SECONDS": "0"}
     return subprocess.run(HOOK, env=environment, capture_output=True, text=True)
+
+
+def test_the_outputs_feed_the_hook():
+    outputs = re.findall(r"^output (\w+)", (INFRA / "main.bicep").read_text(), re.M)
+    assert set(GIVEN) - set(outputs) == {"AZURE_SUBSCRIPTION_ID"}  # which azd itself gives
+    assert all(name in HOOK[1].read_text() for name in GIVEN)
 
 
 def test_a_hook_says_what_is_missing(tmp_path):
